@@ -64,6 +64,15 @@ class CloseGoal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True, tag="c
     price_step: float = 0.0
 
 
+class PriceGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="price_goal"):
+    """The price (rupees, on the tick) at which an exit goal that must not go as MARKET would trade at once."""
+
+    id: str
+    goal: str
+    account: str
+    price: float
+
+
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):
     """Cancel resting and unsent entries; an empty field matches everything."""
 
@@ -110,4 +119,4 @@ class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     expired_ns: int
 
 
-CommandMessage = PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested
+CommandMessage = PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested | PriceGoal

@@ -8,13 +8,25 @@ from mytrading.messages.enums import BrokerStatus
 
 
 class ReportedFills(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Units filled by source, cumulative, `trade_value` in rupees; no book showed the stream's first `stream_void`."""
+    """Units filled by source, cumulative, `trade_value` in rupees; no book showed the stream's first `stream_void`.
+
+    Where a trade row may carry the order's quantity, `trades` stays 0: a row is `traded`, which proves that something
+    filled and never how much, at `trade_price` (rupees, 0: none named). `net` is what a position book showed of the
+    order, `net_again` what a later one did too; `net_lower` counts the reads in a row that showed less.
+    `price_estimated`: the broker named no price of the confirmed units yet, and the order's average price is a guess.
+    """
 
     stream: int = 0
     book: int = 0
     trades: int = 0
     trade_value: float = 0.0
     stream_void: int = 0
+    net: int = 0
+    net_again: int = 0
+    net_lower: int = 0
+    traded: bool = False
+    trade_price: float = 0.0
+    price_estimated: bool = False
 
 
 class PendingEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pending_end"):

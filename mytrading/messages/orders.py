@@ -27,6 +27,12 @@ TRIGGER_CROSSED = "TRIGGER_CROSSED: "
 """Prefix of the message of a stop that was refused because the price had passed its trigger already."""
 
 
+MARKET_REFUSED = "MARKET_REFUSED: "
+"""Prefix of the message of an order that was refused because the broker takes no MARKET order there."""
+NOT_NOW = "NOT_NOW: "
+"""Prefix of the message of an order that was refused for its hour, the rate of calls or the broker's session."""
+
+
 class PlacingCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The newest call that placed the order, between two machine times; `trace_ns` is that of the quote behind it."""
 
@@ -115,7 +121,8 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
 
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
     `held_stop` and `held_target` are the prices (rupees) at which risk itself closes it, as the entry that opened it
-    says, from the first sighting on; 0 if it does not.
+    says, from the first sighting on; 0 if it does not. `price_estimated`: the price of some units is a guess, since the
+    broker named none.
     """
 
     account: str
@@ -137,6 +144,7 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     trip_exit_value: float = 0.0
     held_stop: float = 0.0
     held_target: float = 0.0
+    price_estimated: bool = False
 
     @property
     def open_units(self) -> int:
@@ -203,7 +211,12 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
 
     After a lost journal an order of the goal may be out that nobody here knows: nothing is sent before two reads of the
     books, `proofs`, that begin after `waits_machine_ns` (0: it does not wait), and never for the `elsewhere` units that
-    orders without owner may still close.
+    orders without owner may still close. `obstacle` is why no exit could be sent for long, once an operator was told.
+
+    `refusals` counts the attempts that the broker refused, but for session, rate and hours; the newest, `refused`, went
+    at `refused_price` (0: MARKET) until `refused_machine_ns`. After one that names MARKET orders, or the second, the
+    goal is `limit_only`: its orders wait for a price, without one since `unpriced_machine_ns`. `shown` are the units
+    that a position read begun after the refusal shows (None: there was none), for which alone its stop comes back.
     """
 
     reason: str
@@ -223,6 +236,14 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     waits_machine_ns: int = 0
     proofs: int = 0
     elsewhere: int = 0
+    obstacle: str = ""
+    refusals: int = 0
+    refused: str = ""
+    refused_price: float = 0.0
+    refused_machine_ns: int = 0
+    limit_only: bool = False
+    unpriced_machine_ns: int = 0
+    shown: int | None = None
 
 
 class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -306,7 +327,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
     it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
     through a lost journal: each of its exits waits for two reads, since it may have been sent already. `by` says who
-    asked.
+    asked. `waits`: an operator was told that its first read is missing.
     """
 
     id: str
@@ -325,6 +346,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     goals: int = 0
     wary: bool = False
     by: str = ""
+    waits: bool = False
 
 
 class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten"):

@@ -101,7 +101,9 @@ class Placed:
     def open(self) -> bool:
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
-    def row(self, names_filled: bool, tagged: bool, word: BrokerStatus | None = None) -> BrokerOrder:
+    def row(
+        self, names_filled: bool, tagged: bool, names_price: bool = True, word: BrokerStatus | None = None
+    ) -> BrokerOrder:
         """Its row in the order book; the stream's update says the same. `word`: a status in place of the true one."""
         words = self.words
         status, kind = self.status, self.order_type
@@ -117,7 +119,7 @@ class Placed:
             status=word or status,
             product=self.product,
             filled=self.filled if names_filled else None,
-            average_price=self.value / self.filled if self.filled else None,
+            average_price=self.value / self.filled if self.filled and names_price else None,
             tag=self.client_order_id if tagged else "",
             order_type=kind,
             price=self.price,
@@ -130,11 +132,17 @@ class FakeBroker:
     """Order book, trade book and net positions; placings can be late.
 
     `words`: what it calls its stops. Where `changes` or `cancels` is false it says success to such a call and does
-    nothing.
+    nothing. `trade_rows` says what a trade row's quantity is: of the fills, of the whole order, or 0 ("fill", "order",
+    "none"); with `exchange_ids` it names the order by the exchange's id. Without `names_price` no row of an order or
+    trade has a price; with `averages` position rows have one.
     """
 
     names_filled: bool = True
     tags: bool = False
+    trade_rows: str = "fill"
+    exchange_ids: bool = False
+    names_price: bool = True
+    averages: bool = False
     orders: dict[str, Placed] = field(default_factory=dict)
     net: dict[tuple[str, Product], int] = field(default_factory=dict)
     placements: dict[str, int] = field(default_factory=dict)
@@ -249,20 +257,18 @@ class FakeBroker:
             id=f"r{at}",
             began_machine_ns=at,
             ended_machine_ns=at,
-            orders=tuple(placed.row(self.names_filled, self.tags, self.untrue.get(placed.id)) for placed in shown),
-            trades=tuple(
-                BrokerTrades(
-                    broker_order_id=placed.id,
-                    instrument=placed.instrument,
-                    side=placed.side,
-                    quantity=placed.filled,
-                    value=placed.value,
-                )
+            orders=tuple(
+                placed.row(self.names_filled, self.tags, self.names_price, self.untrue.get(placed.id))
                 for placed in shown
-                if placed.filled
             ),
+            trades=tuple(self._trades(placed) for placed in shown if placed.filled),
             positions=tuple(
-                BrokerPosition(instrument=instrument, product=self.products.get(product, product), quantity=quantity)
+                BrokerPosition(
+                    instrument=instrument,
+                    product=self.products.get(product, product),
+                    quantity=quantity,
+                    average_price=self._average(instrument),
+                )
                 for (instrument, product), quantity in sorted(self.net.items())
                 if (instrument, product) not in self.unlisted
             ),
@@ -271,6 +277,22 @@ class FakeBroker:
         read = replace(read, **dict.fromkeys(sorted(self.empty), ()))
         self.past.append((at, read))
         return read
+
+    def _trades(self, placed: Placed) -> BrokerTrades:
+        units = {"fill": placed.filled, "order": placed.quantity, "none": 0}[self.trade_rows]
+        price = placed.value / placed.filled if self.names_price else 0.0
+        return BrokerTrades(
+            broker_order_id=f"X{placed.id}" if self.exchange_ids else placed.id,
+            instrument=placed.instrument,
+            side=placed.side,
+            quantity=units,
+            value=placed.value if units == placed.filled and self.names_price else units * price,
+        )
+
+    def _average(self, instrument: str) -> float:
+        bought = [p for p in self.orders.values() if p.instrument == instrument and p.filled and p.side is Side.BUY]
+        units = sum(placed.filled for placed in bought)
+        return sum(placed.value for placed in bought) / units if self.averages and units else 0.0
 
 
 @dataclass
@@ -299,18 +321,13 @@ class OrderBench:
     """The harness in small: apply, decide, journal, apply; calls wait until a test says how they end."""
 
     def __init__(
-        self,
-        limits: OmsLimits | None = None,
-        *,
-        names_filled: bool = True,
-        tags: bool = False,
-        words: Words = USUAL_WORDS,
+        self, limits: OmsLimits | None = None, *, names_filled: bool = True, tags: bool = False, **broker: Any
     ) -> None:
         self.limits = limits or OmsLimits()
         self.session_open = True
         self.squares_off_ns = 0
         self.machine = OrderMachine(self.limits, self._is_open, self._squares_off)
-        self.broker = FakeBroker(names_filled=names_filled, tags=tags, words=words)
+        self.broker = FakeBroker(names_filled=names_filled, tags=tags, **broker)
         self.journal: list[Any] = []
         self.calls: list[OpenCall] = []
         self.rows: list[Any] = []

@@ -10,11 +10,12 @@ import heapq
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.orders.state_machine import ModifyRules, is_live
 from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.brokers import PLAIN, BrokerRules
 from mytrading.messages.control import FlattenRequested, ResolveRequested, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged
@@ -80,9 +81,14 @@ class _Fate(NamedTuple):
 
 
 class Storm:
-    """One day: `run` it, `calm` it, and look at what is left. With `either` one strategy turns from long to short."""
+    """One day: `run` it, `calm` it, and look at what is left. With `either` one strategy turns from long to short.
 
-    def __init__(self, seed: int, *, either: bool = False) -> None:
+    `rules` are what may be believed of the broker, `broker` the form of its books (fields of `FakeBroker`).
+    """
+
+    def __init__(
+        self, seed: int, *, either: bool = False, rules: BrokerRules = PLAIN, broker: dict[str, Any] | None = None
+    ) -> None:
         self.instruments = (EITHER,) if either else tuple(sorted(SIDES))
         self.rng = random.Random(seed)
         self.by_hand = self.rng.random() < 0.3
@@ -92,8 +98,10 @@ class Storm:
             modify=ModifyRules(most=3, in_place=self.rng.random() < 0.7, after_fill=self.rng.random() < 0.5),
             churn_instrument=1000,
             churn_account=1000,
+            unlisted=rules,
         )
-        self.bench = OrderBench(limits, names_filled=self.rng.random() < 0.7, words=WORDS[seed % len(WORDS)])
+        said = {"words": WORDS[seed % len(WORDS)], **(broker or {})}
+        self.bench = OrderBench(limits, names_filled=self.rng.random() < 0.7, **said)
         self.quiet = False
         self.serial = 0
         self.sold_by_hand: dict[str, int] = {}

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, PlaceEntry, PriceGoal, WithdrawEntries
 from mytrading.messages.control import FlattenRequested, Heartbeat
 from mytrading.messages.enums import Call, DaemonState, Purpose
 from mytrading.messages.market import Bar, Quote
@@ -29,7 +29,7 @@ from mytrading.messages.reports import AccountHealth
 from mytrading.messages.signals import Signal
 
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
-_COMMANDS = (PlaceEntry, CloseGoal, WithdrawEntries, FlattenRequested)
+_COMMANDS = (PlaceEntry, CloseGoal, PriceGoal, WithdrawEntries, FlattenRequested)
 _FOR_ENGINE = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged, TradeClosed)
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
 _QUIET = frozenset({"submitted", "accepted", "cancel_requested", "modify_requested", "filled"})

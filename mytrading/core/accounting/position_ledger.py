@@ -20,6 +20,7 @@ _FLAT = {
     "opened_ns": 0,
     "held_stop": 0.0,
     "held_target": 0.0,
+    "price_estimated": False,
 }
 
 

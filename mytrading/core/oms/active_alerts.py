@@ -77,6 +77,14 @@ def _is_stopped(code: str) -> IsActive:
     )
 
 
+def _waits(state: State, name: str) -> bool:
+    """True while the exit goal or flatten of this id has sent no exit since the alert."""
+    if (goal := state.goals.get(name)) is not None:
+        return name in state.open_goals and bool(goal.obstacle)
+    flatten = state.flattens.get(name)
+    return flatten is not None and name in state.open_flattens and not flatten.read_machine_ns
+
+
 DECIDED_ALERTS: dict[str, IsActive] = {
     C.BOOKS_EMPTY: lambda state, account: account in state.emptied,
     C.ORDER_UNKNOWN: _order(lambda order: order.state is OrderState.UNKNOWN),
@@ -92,6 +100,7 @@ DECIDED_ALERTS: dict[str, IsActive] = {
     C.STOP_RELEASED: _protection(lambda level: level.state == "released"),
     C.STOP_FAILED: _protection(lambda level: level.state != "done"),
     C.GOAL_STUCK: lambda state, name: name in state.open_goals,
+    C.EXIT_WAITS: _waits,
     C.FLATTEN_LATE: lambda state, name: name in state.open_flattens,
     C.POSITION_DISPUTED: lambda state, subject: any(dispute_alert_subject(key) == subject for key in state.mismatches),
     C.BROKER_CHANGED: _is_stopped(C.BROKER_CHANGED),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from mytrading.core.oms import operator_requests
+from mytrading.core.oms.evidence import net_evidence
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -99,6 +100,7 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) ->
     if (evidence.end or order.filled_seen > order.filled) and asked and evidence.seen_machine_ns > asked[-1]:
         wanted = limits.read_spacing
     doubted = isinstance(evidence.end, Disputed) and order.state in RESTING
+    doubted = doubted or net_evidence.needs_positions(oms, order)
     due[order.account] = (min(every, wanted), positions or (unresolved and reduces) or doubted)
 
 

@@ -25,7 +25,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages import control
 from mytrading.messages.account_events import AccountBrokerChanged, AccountModeChanged
 from mytrading.messages.brokers import UNNAMED
-from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, PlaceEntry, PriceGoal, WithdrawEntries
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
@@ -217,6 +217,7 @@ def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
 _HANDLERS: dict[type, Handler] = {
     PlaceEntry: entries.on_place_entry,
     CloseGoal: goals.on_close_goal,
+    PriceGoal: goals.on_price,
     WithdrawEntries: entries.on_withdraw,
     control.WithdrawRequested: entries.on_withdraw,
     control.TradingState: entries.on_trading_level,

@@ -85,11 +85,13 @@ class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fills(NamedTuple):
-    """Fills by all sources together: units sighted, units confirmed by two, and the average price of those (rupees)."""
+    """Fills by all sources together: units sighted, units confirmed by two, and the average price of those (rupees),
+    which may be `estimated`."""
 
     seen: int
     confirmed: int
     average_price: float
+    estimated: bool = False
 
 
 def describe_order(order: Order) -> str:
@@ -151,22 +153,39 @@ def same_fingerprint(order: Order, instrument: str, side: Side, quantity: int) -
     return order.quantity == quantity and order.side is side and order.instrument == instrument
 
 
-def combine_fills(order: Order, reported_price: float, reported: ReportedFills | None = None) -> Fills:
-    """Combine fills by source (stream, order book, trade book; `reported`, else the order's own) to seen and confirmed.
+def combine_fills(
+    order: Order, reported_price: float, reported: ReportedFills | None = None, estimate: float = 0.0
+) -> Fills:
+    """Combine fills by source (stream, order book, trade book, position book; `reported`, else the order's own).
+
     `seen` is the largest, not above the order's quantity unless two sources say so; `confirmed` the second largest,
-    never less than before, nor more than before while no price is known (`reported_price`: rupees, 0 if none)."""
+    never less than before. A trade that counts no units bears out what stream or order book say. `reported_price` and
+    `estimate` are rupees, 0 if there is none: units that no source names a price of exist all the same, at the
+    estimate. Without one nothing more is confirmed.
+    """
     fills = reported or order.evidence.fills
     stream = fills.stream if fills.stream > fills.stream_void else 0
-    levels = sorted((stream, fills.book, fills.trades))
-    confirmed = max(order.filled, levels[1])
-    price = order.average_price
-    if fills.trades and fills.trades >= confirmed and fills.trade_value > 0:
-        price = fills.trade_value / fills.trades
-    elif confirmed > order.filled:
-        price = reported_price or price
+    borne_out = max(stream, fills.book) if fills.traded else 0
+    *_, second, largest = sorted((stream, fills.book, fills.trades, fills.net, fills.net_again, borne_out))
+    confirmed = max(order.filled, second)
+    price, estimated = _price(order, fills, confirmed, reported_price, estimate)
     if price <= 0:
         confirmed = order.filled
-    return Fills(max(min(levels[2], max(order.quantity, levels[1])), confirmed), confirmed, price)
+    return Fills(max(min(largest, max(order.quantity, second)), confirmed), confirmed, price, estimated)
+
+
+def _price(
+    order: Order, fills: ReportedFills, confirmed: int, reported_price: float, estimate: float
+) -> tuple[float, bool]:
+    """The average price of the confirmed units in rupees, and whether it is a guess."""
+    if fills.trades and fills.trades >= confirmed and fills.trade_value > 0:
+        return fills.trade_value / fills.trades, False
+    named = reported_price or fills.trade_price
+    if named > 0 and (confirmed > order.filled or fills.price_estimated):
+        return named, False
+    if confirmed > order.filled and order.average_price <= 0:
+        return estimate, estimate > 0
+    return order.average_price, fills.price_estimated
 
 
 def with_cancel(evidence: OrderEvidence, **fields: Any) -> OrderEvidence:

@@ -97,6 +97,8 @@ class RiskMachine:
         """An order, a position or an exit moved."""
         if isinstance(message, OrderChanged) and self.state.is_repeat:
             return ()
+        if isinstance(message, GoalChanged) and message.goal.limit_only and (rows := self._prices(now)):
+            return rows
         found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
                  *self.limits.on_position(message, now))  # fmt: skip
         changed = self._then_advance(found, now, settled_too=True)
@@ -107,7 +109,11 @@ class RiskMachine:
                  *price_exits.on_time(self.state, now))  # fmt: skip
         timed = self._then_advance(found, now, settled_too=True)
         unbound = position_alerts.unbound_alerts(self.state, now)
+        timed = (*timed, *self._prices(now)) if self.state.goals else timed
         return _consistent((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
+
+    def _prices(self, now: int) -> tuple[Any, ...]:
+        return price_exits.on_goals(self.state, now)
 
     def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
         """Stops, limits and rules of runs first: what ends an intent is known when it is judged."""

@@ -17,7 +17,7 @@ from mytrading.core.instruments.symbology import INDEX_EXCHANGES
 from mytrading.core.time import IST, SECOND
 from mytrading.messages.brokers import PLAIN, BrokerRules
 from mytrading.messages.enums import BrokerStatus, OrderType, Product
-from mytrading.messages.orders import TRIGGER_CROSSED
+from mytrading.messages.orders import MARKET_REFUSED, NOT_NOW, TRIGGER_CROSSED
 from mytrading.messages.text import shown
 
 _WORDS: Mapping[BrokerStatus, tuple[str, ...]] = {
@@ -66,9 +66,33 @@ _CROSSED = re.compile(
 than the last traded price", "Trigger price must be less than LTP". It is applied to refusals of stops only."""
 
 
+_NO_MARKET = re.compile(
+    r"\b(market|mkt)[- ]?(order|type)s?\b.{0,60}\b(not|no longer|cannot|can't|disallowed|blocked|disabled|restricted"
+    r"|rejected|without|prohibited|unavailable)\b"
+    r"|\b(not|no|block\w*|disallow\w*|restrict\w*|cannot|without)\b.{0,40}"
+    r"\b(market|mkt)[- ]?(orders?|protection|type)\b"
+    r"|\b(use|try|place|only)\b.{0,20}\blimit[- ]?orders?\b",
+    re.IGNORECASE,
+)
+"""Refusals of an order for being MARKET: "Market orders are blocked for this instrument due to illiquidity. Place a
+limit order instead.", "Market orders without market protection are not allowed via API. Please set market protection or
+use a Limit order.", "... no trades in this instrument, try a LIMIT order" (users of Zerodha, 2025-2026)."""
+_NOT_NOW = re.compile(
+    r"market (is )?(closed|not open)|outside (market|trading) hours|after market|\bamo\b"
+    r"|square.?off time|not in session"
+    r"|too many requests|rate limit|\d+ per \d+ (second|minute|hour)|requests? per (second|minute)"
+    r"|session (has )?expired|token (is )?(invalid|expired)|(invalid|incorrect) `?(api ?key|access token|session)"
+    r"|not logged in|broker (is |was )?(disconnected|not connected)",
+    re.IGNORECASE,
+)
+"""Refusals for the hour, the rate of calls or the broker's session: another type of order is refused alike."""
+_CODES = ((TRIGGER_CROSSED, _CROSSED), (NOT_NOW, _NOT_NOW), (MARKET_REFUSED, _NO_MARKET))
+
+
 def with_refusal_code(text: str) -> str:
-    """Return a broker's refusal text, our own code in front if it means that the trigger price was crossed."""
-    return f"{TRIGGER_CROSSED}{text}" if _CROSSED.search(text) else text
+    """Return a broker's refusal text with our own code in front, if it has a meaning that the order machine acts on."""
+    words = text.replace("_", " ")
+    return next((f"{code}{text}" for code, expression in _CODES if expression.search(words)), text)
 
 
 def status_of(text: str, rules: BrokerRules = PLAIN, *, update: bool = False) -> BrokerStatus:

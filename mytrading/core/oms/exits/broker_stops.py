@@ -92,16 +92,22 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
     _withdraw(oms, live_stops(oms, level, stray=True), "it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
     flat, released = seen == sure == 0, level.state == "released"
+    # a stop is withdrawn for the units of an exit that is under way or could be sent at once, and for no others
+    leaving = exit_goals.leaving_units(oms, level.net, level.strategy) if oms.state.open_goals else 0
     if released or flat or seen * level.side.sign > 0:
         # stops that are left of a released protection end with the position, or when an exit needs the quantity
-        if not released or flat or entries.exit_replaces_stops(oms, level.net, level.strategy):
+        if not released or flat or leaving:
             _withdraw(oms, stops, "nothing is left to guard")
         if flat and not live_stops(oms, level) and not _entries_out(oms, level):
             oms.change_protection(level, state="done")
         return
-    if entries.exit_replaces_stops(oms, level.net, level.strategy):
-        _withdraw(oms, stops, "an exit takes over")
-        return
+    if leaving >= abs(seen):
+        if leaving:
+            _withdraw(oms, stops, "an exit takes over")
+            return
+    elif leaving:
+        _cover(oms, level, stops, wanted=0, most=abs(seen) - leaving)
+        stops = live_stops(oms, level)
     if not oms.is_trading(level.instrument) or oms.is_venue_square_off(level):
         # nothing is placed: what ends then is no failure, and the open begins again
         last = oms.state.orders.get(level.order)
@@ -120,7 +126,9 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
             if waits and not stop.filled_seen:
                 quantity = modify.wanted_terms(stop).quantity
                 modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
-        _cover(oms, level, live_stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
+        most = max(abs(seen), abs(sure)) if not leaving else abs(seen) - leaving
+        wanted_units = exit_goals.guardable_units(oms, level, abs(seen) - leaving)
+        _cover(oms, level, live_stops(oms, level), wanted=wanted_units, most=most)
 
 
 def request_move(oms: OrderDecision, level: Protection, move: StopMove) -> None:
@@ -341,7 +349,7 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str, said: str = "") 
     oms.alert(StateAlert.STOP_FAILED, Severity.CRITICAL, level.id, what)
     handed = oms.change_protection(level, state="handed")
     exit_goals.start_goal(oms, content_id("unguarded", level.id, level.attempts, oms.machine), level, level.cause, why)
-    if entries.exit_replaces_stops(oms, level.net, level.strategy):
+    if exit_goals.leaving_units(oms, level.net, level.strategy) >= abs(oms.position(level).quantity_seen):
         _withdraw(oms, live_stops(oms, level), "an exit takes over")
     return handed
 

@@ -12,12 +12,29 @@ from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
-from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, describe_order
-from mytrading.messages.commands import CloseGoal
+from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, describe_order, unfilled_quantity
+from mytrading.messages.commands import CloseGoal, PriceGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import NO_CALL, Goal, GoalChanged, Order, OrderLinks, PlacingCall, Position, Protection
+from mytrading.messages.orders import (
+    MARKET_REFUSED,
+    NO_CALL,
+    NOT_NOW,
+    Goal,
+    GoalChanged,
+    Order,
+    OrderLinks,
+    PlacingCall,
+    Position,
+    Protection,
+)
+from mytrading.messages.reports import BooksRead
+
+EDGE = 0.05
+"""Distance of a LIMIT exit from what its units cost where neither a quote nor a stop gives a price."""
+COMMON_TICK = 0.05
+"""Rupees: such a price is a multiple of it."""
 
 
 class _Out(NamedTuple):
@@ -102,6 +119,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         oms.change_goal(goal, state="done")
         return
+    goal = _alert_wait(oms, _priced(oms, goal), out)
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
         return
@@ -114,14 +132,13 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     goal = _overdue(oms, goal, out.exits)
     if books_lost and entries.must_keep_stops(oms, key, goal.strategy):
         return
-    if out.exits or position.quantity == 0:
+    if position.quantity == 0 or (out.exits and not _guard_others(out.exits, position)):
         return
-    # entries that will end soon, and unproven fills, delay an exit; not for ever: what is owned must get out
-    if oms.machine - goal.opened_machine_ns < oms.limits.exit_patience and (
-        out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries)
+    if (
+        is_unpriced(oms, goal)
+        or _waits_for_entries(oms, goal, out)
+        or (goal.order and oms.machine < _not_before(oms, goal))
     ):
-        return
-    if goal.order and oms.machine < _not_before(oms, goal):
         return
     order = build_exit_order(oms, goal, position, abs(position.quantity))
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
@@ -132,6 +149,166 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         return
     oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
     slices.create_closing_orders(oms, order, fits)
+
+
+def on_price(oms: OrderDecision, command: PriceGoal) -> None:
+    """Take the price of a marketable limit for a goal that waits for one."""
+    goal = oms.state.goals.get(command.goal)
+    if goal is not None and goal.state != "done" and is_unpriced(oms, goal) and command.price > 0:
+        oms.change_goal(goal, price=command.price, price_step=0.0, reprices=0, unpriced_machine_ns=0)
+
+
+def is_unpriced(oms: OrderDecision, goal: Goal) -> bool:
+    """True if a goal waits for the price of its next order, which must be LIMIT."""
+    return not goal.price and (goal.limit_only or OrderType.MARKET not in oms.broker(goal.account).order_types)
+
+
+def on_refusal(oms: OrderDecision, order: Order) -> None:
+    """Count the refusal of an exit for its goal: after one that names MARKET orders, or the second, only LIMIT follows.
+
+    Slices of one attempt count once; session, rate and hours do not count, as they refuse every type alike."""
+    goal = oms.state.goals.get(order.links.goal)
+    name = order.links.parent or order.client_order_id
+    if goal is None or goal.state == "done" or name == goal.refused:
+        return
+    refusals = goal.refusals + (not order.message.startswith(NOT_NOW))
+    limit_only = goal.limit_only or refusals > 1 or order.message.startswith(MARKET_REFUSED)
+    oms.change_goal(
+        goal, refusals=refusals, refused=name, refused_price=order.price, refused_machine_ns=oms.machine, shown=None,
+        limit_only=limit_only, price=0.0 if limit_only else goal.price,
+        unpriced_machine_ns=oms.machine if limit_only else 0,
+    )  # fmt: skip
+
+
+def on_books(oms: OrderDecision, read: BooksRead) -> None:
+    """Note what the position book shows of goals whose exit was refused before the read began."""
+    for goal in oms.state.unfinished_goals():
+        if goal.account != read.account or not 0 < goal.refused_machine_ns < read.began_machine_ns:
+            continue
+        rows = [r for r in read.positions or () if (r.instrument, r.product) == (goal.instrument, goal.product)]
+        if rows or (read.positions and oms.broker(goal.account).positions_whole):
+            others = (p for p in oms.state.owner_positions(goal.net) if p.strategy != goal.strategy)
+            units = net_positions.broker_net(goal.net, read) - sum(position.quantity for position in others)
+            held = oms.position(goal).quantity_seen
+            shown = min(max(units * (1 if held > 0 else -1), 0), abs(held))
+            if shown != goal.shown:
+                oms.change_goal(goal, shown=shown)
+
+
+def guardable_units(oms: OrderDecision, level: Protection, units: int) -> int:
+    """Return how many of `units` a new stop may guard: of a goal whose exit was refused what positions showed since,
+    once the next exit does not follow at once."""
+    for goal in entries.open_exit_goals(oms, level.net, level.strategy) if oms.state.open_goals else ():
+        if goal.refused_machine_ns:
+            early = oms.machine - goal.refused_machine_ns < oms.limits.stop_return
+            units = min(units, 0 if early else goal.shown or 0)
+    return units
+
+
+def leaving_units(oms: OrderDecision, key: NetKey, strategy: str) -> int:
+    """Return the units of an owner that exits take away: those of live exits, and those that one could be sent for now
+    if only the owner's stops were gone. Its stops are withdrawn for these, and for no others."""
+    exits = [o for o in oms.open_orders(key) if o.strategy == strategy and o.purpose.reduces and o.state in LIVE]
+    under_way = sum(max(0, o.quantity - o.filled_seen) for o in exits if o.purpose is not Purpose.STOP)
+    return under_way + max(
+        (sendable_units(oms, goal) for goal in entries.open_exit_goals(oms, key, strategy)), default=0
+    )
+
+
+def sendable_units(oms: OrderDecision, goal: Goal) -> int:
+    """Return the units that an exit of a goal takes away, if it could be sent now but for the owner's stops; else 0."""
+    position, key = oms.position(goal), goal.net
+    if not position.quantity or _obstacle(oms, goal, position):
+        return 0
+    exits = (o for o in _out(oms, goal, key).exits if o.purpose is not Purpose.STOP and o.state in LIVE)
+    left = abs(position.quantity) - sum(unfilled_quantity(order) for order in exits)
+    return max(0, left) if left > goal.elsewhere else 0  # what orders without owner may close needs no stop beside them
+
+
+def _obstacle(oms: OrderDecision, goal: Goal, position: Position) -> str:
+    """Why no exit of a goal can be sent now, whatever becomes of the owner's stops; empty if one can.
+
+    One after another: the broker's rate limit is none, since an exit goes before any further cancel."""
+    state, account = oms.state, goal.account
+    if goal.waits_machine_ns:
+        return "two reads of the books are awaited"
+    if account in state.wrong_mode:
+        return "the server answers in another mode; see `mytrading resume`"
+    if oms.limits.mode_first and account not in state.modes:
+        return "the mode of the server is not known yet"
+    if (state.paused.get(account) or 0) > oms.machine:
+        return "the server asked for a pause"
+    if oms.is_venue_square_off(goal):
+        return "the venue closes MIS positions itself now"
+    if not oms.is_trading(goal.instrument):
+        return "its exchange does not trade now"
+    if entries.must_keep_stops(oms, goal.net, goal.strategy):
+        return f"the books of {account} cannot be read"
+    if _waits_for_entries(oms, goal, _out(oms, goal, goal.net)):
+        return "an entry of it has not ended yet, or what it filled is not confirmed"
+    if is_unpriced(oms, goal):
+        return "it must be a LIMIT order, and no price is known"
+    if _is_refused_again(oms, goal):
+        return "the broker refused it, and nothing else is known that it would take"
+    if not position.quantity and position.quantity_seen:
+        return f"{abs(position.quantity_seen)} units were reported once and are not confirmed"
+    return "" if oms.machine >= _not_before(oms, goal) else "the broker refused the last one, and it is tried again"
+
+
+def _guard_others(exits: list[Order], position: Position) -> bool:
+    """True if the exits that are out are stops of the units that are not confirmed: an exit of the others may go."""
+    units = sum(order.quantity - order.filled for order in exits)
+    unconfirmed = abs(position.quantity_seen) - abs(position.quantity)
+    return units <= unconfirmed and all(order.purpose is Purpose.STOP for order in exits)
+
+
+def _is_refused_again(oms: OrderDecision, goal: Goal) -> bool:
+    """True if the next exit is of the type and price that were refused, and a stop would be taken away for it."""
+    if not goal.refused or goal.refused_price != goal.price:
+        return False
+    stops = (o for o in oms.open_orders(goal.net) if o.purpose is Purpose.STOP and o.strategy == goal.strategy)
+    guarded = any(order.state in LIVE for order in stops)
+    return guarded and oms.machine - goal.refused_machine_ns < oms.limits.exit_same_again
+
+
+def _priced(oms: OrderDecision, goal: Goal) -> Goal:
+    """The goal, LIMIT from the first where its broker takes no MARKET order, at the edge where no quote came in time.
+
+    The edge is the limit of the stop, which lies inside the exchange's band and beyond its trigger; without a stop it
+    is `EDGE` beyond what the units cost."""
+    if not goal.limit_only and OrderType.MARKET not in oms.broker(goal.account).order_types:
+        goal = oms.change_goal(goal, limit_only=True, unpriced_machine_ns=0 if goal.price else oms.machine)
+    if not is_unpriced(oms, goal) or oms.machine - goal.unpriced_machine_ns < oms.limits.exit_price_patience:
+        return goal
+    position, level = oms.position(goal), oms.state.protections.get(goal.owner)
+    price = level.limit if level is not None else 0.0
+    if price <= 0:
+        edge = position.average_price * (1 - EDGE if position.quantity > 0 else 1 + EDGE)
+        price = round(round(edge / COMMON_TICK) * COMMON_TICK, 4)
+    return oms.change_goal(goal, price=price, price_step=0.0, reprices=0) if price > 0 else goal
+
+
+def _waits_for_entries(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
+    """True while entries that will end soon, or their unproven fills, delay an exit; not for ever: what is owned must
+    get out."""
+    soon = oms.machine - goal.opened_machine_ns < oms.limits.exit_patience
+    return soon and (out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries))
+
+
+def _alert_wait(oms: OrderDecision, goal: Goal, out: _Out) -> Goal:
+    """Alert once that no exit of a goal has left for `exit_waits`, and why; the alert lasts until one leaves."""
+    since = max(goal.opened_machine_ns, *(o.call.ended_machine_ns for o in slices.orders_by_id(oms, goal.order)), 0)
+    if any(order.purpose is not Purpose.STOP for order in out.exits):
+        return oms.change_goal(goal, obstacle="") if goal.obstacle else goal
+    if goal.obstacle or oms.machine - since < oms.limits.exit_waits:
+        return goal
+    if not (why := _obstacle(oms, goal, oms.position(goal))):
+        return goal
+    stops = any(order.state in LIVE and not order.evidence.cancel.wanted for order in out.exits)
+    kept = "its stop stays meanwhile" if stops else "it has no stop at the broker"
+    what = f"exit of {goal.strategy} in {goal.instrument} waits, {kept}: {why}; look at the broker if it lasts"
+    oms.alert(StateAlert.EXIT_WAITS, Severity.CRITICAL, goal.id, what)
+    return oms.change_goal(goal, obstacle=why)
 
 
 def _out(oms: OrderDecision, goal: Goal, key: NetKey) -> _Out:
@@ -151,6 +328,8 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
     since = max(order.call.ended_machine_ns, order.evidence.modify.answered_machine_ns)
     if not rests or oms.machine - since < oms.limits.exit_patience:
         return goal
+    if order.purpose is Purpose.STOP and (order.owner in oms.state.guarding or not sendable_units(oms, goal)):
+        return goal  # its protection withdraws it; one without is of no use, but nothing could follow it
     if not (order.links.goal == goal.id and order.order_type is OrderType.LIMIT and goal.price):
         entries.cancel_order(oms, order, "replaced: rested too long for an exit")
         return goal
@@ -161,7 +340,10 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
         return goal
     price = goal.price + goal.price_step * order.side.sign
     last = goal.reprices >= oms.limits.exit_reprices or goal.price_step <= 0 or price <= 0  # then MARKET is next
-    goal = oms.change_goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
+    unpriced = oms.machine if last and goal.limit_only else 0  # another price follows there, not MARKET
+    goal = oms.change_goal(
+        goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1, unpriced_machine_ns=unpriced
+    )
     if goal.price:
         modify.request_terms(oms, order, OrderTerms(goal.price, 0.0, order.quantity))
     else:
@@ -172,7 +354,7 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
 def _not_before(oms: OrderDecision, goal: Goal) -> int:
     ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
     failed = [order for order in slices.orders_by_id(oms, goal.order) if order.state in ended]
-    if not failed:
+    if not failed or (goal.limit_only and failed[-1].order_type is OrderType.MARKET):
         return 0
     limits = oms.limits
     wait = limits.slow if goal.state == "stuck" else backoff(limits.exit_retry_first, limits.slow, goal.attempts)
@@ -184,7 +366,7 @@ def build_exit_order(oms: OrderDecision, goal: Goal, position: Position, quantit
     attempt = goal.attempts + 1
     # MARKET as soon as another goal of the same owner has no price
     hurried = goal.price and any(not other.price for other in entries.open_exit_goals(oms, goal.net, goal.strategy))
-    price = 0.0 if hurried else goal.price
+    price = 0.0 if hurried and not goal.limit_only else goal.price
     return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account, instrument=goal.instrument, product=goal.product, strategy=goal.strategy,

@@ -47,6 +47,8 @@ def advance_flattens(oms: OrderDecision) -> None:
                 waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
                 if position.quantity and not waits and not entries.is_closing(oms, position.net, position.strategy):
                     level = _close(oms, level, position)
+        else:
+            level = _alert_wait(oms, level)
         left = describe_remaining(oms, level)
         if not left and (level.proofs >= PROOFS or not oms.limits.book_first):
             oms.change_flatten(level, state="done")
@@ -60,6 +62,15 @@ def advance_flattens(oms: OrderDecision) -> None:
 def _has_waited(oms: OrderDecision, level: Flatten) -> bool:
     """True once a flatten has waited for its first read as long as an exit may: books that fail keep nothing open."""
     return not oms.limits.book_first or oms.machine - level.opened_machine_ns >= oms.limits.exit_patience
+
+
+def _alert_wait(oms: OrderDecision, level: Flatten) -> Flatten:
+    """Alert once that the read without which nothing is closed has not come for `exit_waits`."""
+    if level.waits or not _held(oms, level) or oms.machine - level.opened_machine_ns < oms.limits.exit_waits:
+        return level
+    what = f"{level.reason}: nothing is closed before the books of {level.account} are read; stops stay meanwhile"
+    oms.alert(StateAlert.EXIT_WAITS, Severity.CRITICAL, level.id, f"{what}; look at the broker if it lasts")
+    return oms.change_flatten(level, waits=True)
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
@@ -140,6 +151,8 @@ def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> boo
 
     They have every filled order of ours in these keys, and all trades of an instrument undo what the day began with.
     """
+    if not oms.broker(keys[0].account).trades_count_fills:
+        return False  # no sum of such a trade book says anything
     shown = {row.broker_order_id for row in read.orders or () if row.status.is_final}
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     if not shown or not traded:

@@ -190,12 +190,15 @@ def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
 
 
 def closable_quantity(oms: OrderDecision, order: Order, key: NetKey) -> int:
-    """Return the units an exit may still close, less those of other exits; unconfirmed fills count for a stop alone."""
+    """Return the units an exit may still close, less those of other exits; unconfirmed fills count for a stop alone.
+
+    Stops that guard unconfirmed units stand beside an exit of the confirmed ones."""
     position = oms.position(order)
-    held = position.quantity_seen if order.purpose is Purpose.STOP else position.quantity
+    stop = order.purpose is Purpose.STOP
+    held = position.quantity_seen if stop else position.quantity
     if held * order.side.sign >= 0:
         return 0
-    taken = 0
+    taken = stops = 0
     for other in oms.open_orders(key):
         if (
             other.client_order_id != order.client_order_id
@@ -206,10 +209,15 @@ def closable_quantity(oms: OrderDecision, order: Order, key: NetKey) -> int:
             and not _after(order, other)
         ):
             # what was sighted of an exit that a stop stands beside is gone from what is held already
-            stop = order.purpose is Purpose.STOP
-            taken += max(0, other.quantity - other.filled_seen) if stop else unfilled_quantity(other)
+            units = max(0, other.quantity - other.filled_seen) if stop else unfilled_quantity(other)
+            if other.purpose is Purpose.STOP:
+                stops += units
+            else:
+                taken += units
+    if not stop and stops:
+        stops = max(0, stops - max(0, abs(position.quantity_seen) - abs(held)))
     goal = oms.state.goals.get(order.links.goal)
-    return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
+    return max(0, abs(held) - taken - stops - (goal.elsewhere if goal else 0))
 
 
 def _after(order: Order, other: Order) -> bool:

@@ -129,12 +129,6 @@ def is_closing(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     return next(open_exit_goals(oms, key, strategy), None) is not None
 
 
-def exit_replaces_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True if an exit goal of this strategy may send orders now, so that its stops must be cancelled first."""
-    ready = any(not goal.waits_machine_ns for goal in open_exit_goals(oms, key, strategy))
-    return ready and not must_keep_stops(oms, key, strategy)
-
-
 def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     """True if a strategy's stops must not be cancelled for an exit: unreadable books cannot prove the cancel."""
     if not oms.state.books_lost(key.account):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
-from mytrading.core.oms.exits import broker_stops, flatten
+from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions, unread_rows
+from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
     journal_rebuild,
     moved_products,
@@ -44,6 +44,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
     if oms.state.guarding and not evidence.behind:
         broker_stops.on_books(oms, read)
+    if oms.state.open_goals and not evidence.behind:
+        exit_goals.on_books(oms, read)
     if oms.state.open_flattens and not evidence.behind:
         flatten.on_books(oms, read)
     startup.conclude_recovery(oms, read, behind=evidence.behind)
@@ -58,11 +60,11 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
             unclaimed.append(row)
         else:
             ours.append((order, row))
-    behind = False
+    behind, still = False, net_evidence.still_keys(oms, read) if read.positions else frozenset()
     # books list the newest first: an exit booked before its entry would be a position of the other side
     for order, row in sorted(ours, key=lambda found: found[0].created_ns):
         now = oms.order(order.client_order_id)
-        behind |= order_updates.on_order_row(oms, now, row, trades.get(row.broker_order_id), read)
+        behind |= order_updates.on_order_row(oms, now, row, trades.get(row.broker_order_id), read, still)
     shown = {order.client_order_id for order, _ in ours}
     behind |= read.single or read.orders is None or _missing(oms, read, shown)
     loose = []

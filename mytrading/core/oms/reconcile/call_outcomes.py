@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.exits import broker_stops
+from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -98,12 +98,13 @@ def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> Non
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         _again(oms, order, outcome)
     elif kind is Outcome.REFUSED:
-        oms.change(
+        refused = oms.change(
             order, "rejected", state=OrderState.REJECTED, broker_order_id=outcome.broker_order_id, call=call,
             message=outcome.message, evidence=with_cancel(order.evidence, wanted=False),
         )  # fmt: skip
         slices.alert_rejected_slice(oms, order, outcome.message)
         if order.purpose.reduces:
+            exit_goals.on_refusal(oms, refused)
             oms.request_read(order.account, "exit rejected", positions=True)
     elif kind is Outcome.RECORDED:
         change = {"state": OrderState.RECORDED, "call": call, "message": outcome.message}
@@ -183,4 +184,5 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
             until = max(evidence.cancel.not_before_machine_ns, ended + oms.limits.cancel_first)
             evidence = with_cancel(evidence, not_before_machine_ns=until)
         oms.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
-    oms.request_read(order.account, "cancel", positions=evidence.cancel.proof, proof=True)
+    counted = oms.broker(order.account).trades_count_fills  # else only positions tell what had filled
+    oms.request_read(order.account, "cancel", positions=evidence.cancel.proof or not counted, proof=True)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
+from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
@@ -26,9 +26,11 @@ from mytrading.core.orders.state_machine import (
     combine_fills,
     with_cancel,
 )
+from mytrading.messages.brokers import TradeOrderId
 from mytrading.messages.enums import BrokerStatus, OrderState, Purpose, Severity
+from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
 
 _LIMIT_READS = 2
@@ -101,27 +103,35 @@ def find_our_order(oms: OrderDecision, account: str, row: BrokerOrder) -> Order 
 
 
 def on_order_row(
-    oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead
-) -> bool:
-    """Update an order from its order book row and its trades; True if the read is older than what is known already."""
+    oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead,
+    still: frozenset[NetKey] | None = None,
+) -> bool:  # fmt: skip
+    """Update an order from its order book row and its trades; True if the read is older than what is known already.
+
+    `still`: keys of which the position book of the read tells, since nothing moved there after it began."""
     if read.began_machine_ns <= order.call.ended_machine_ns or _impossible(oms, order, row):
         return read.began_machine_ns > order.call.ended_machine_ns
     if order.state in RESTING:
         order = modify.compare_with_book(oms, order, row, read)
     if order.purpose is Purpose.STOP:
         order, row = broker_stops.compare_with_book(oms, order, row, trades, read)
-    fills = _levels(order, row, trades)
+    fills = _levels(oms, order, row, trades)
+    is_still = still is None or order.net in still
+    if is_still:
+        fills = net_evidence.with_net(oms, order, row, fills, read)
     settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
+    settled = settled and not (order.evidence.fills.price_estimated and row.average_price)
     if settled and row.status is BrokerStatus.COMPLETE and fills is order.evidence.fills:
         return False  # most rows of a day repeat what is known of a filled order
     reading = _reading(oms, order, row, fills, trades, read)
     if order.state in TERMINAL:
-        return _on_ended(oms, order, row, fills, reading)
+        return _on_ended(oms, order, row, fills, reading, read)
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING)
     if reading.denies_fill:
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
+    proven = verdict is V.END_PROVEN and net_evidence.tells_end(oms, order, row, fills, read, still=is_still)
     evidence = _with_stop_shown(order, row, read, _with_fills(evidence, fills))
-    _learn(oms, order, row, evidence, proven=verdict is V.END_PROVEN)
+    _learn(oms, order, row, evidence, read, proven=proven)
     if reading.unasked and row.status in ENDS:
         broker_stops.on_unasked_end(oms, oms.order(order.client_order_id), row)
     return reading.fewer
@@ -141,9 +151,13 @@ def _reading(
     # order and trade book, with `fills` as this read leaves them, lack a fill that one source reported
     denies = denies and row.status in (*ENDS, *OPEN) and combine_fills(order, 0.0, fills).seen > order.filled
     net_denies = None
-    if denies and row.status in OPEN and missing_units.tells_beside_others(oms, order.net, read):
+    names_order = oms.broker(order.account).trade_order_id is TradeOrderId.ORDER
+    asked = denies and (row.status in OPEN or not names_order)
+    if asked and missing_units.tells_beside_others(oms, order.net, read):
         beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
         net_denies = beyond * order.side.sign <= 0
+    denies = denies and (names_order or net_denies is not None)  # no trade is found by the order's id: positions tell
+    denies = denies and (names_order or bool(net_denies) or row.status in OPEN)
     proven = read.trades is not None and not (hidden and _may_hide_a_fill(oms, order, read))
     return OrderReading(
         oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=proven,
@@ -162,7 +176,9 @@ def _may_hide_a_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     return read.began_machine_ns - order.evidence.seen_machine_ns < oms.limits.ghost_gap
 
 
-def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading) -> bool:
+def _on_ended(
+    oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading, read: BooksRead
+) -> bool:
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED)
     what = f"{order.state} here, but {row.status} in two order books"
     if verdict is V.DISPUTE_NOTED:
@@ -177,7 +193,7 @@ def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: Reporte
         return True
     if reading.denies_fill and row.status in ENDS and verdict not in (V.FLAPPED, V.CLEARED):
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
-    _learn(oms, order, row, _with_fills(evidence, fills))
+    _learn(oms, order, row, _with_fills(evidence, fills), read)
     return verdict is V.BEHIND or _fewer(oms, oms.order(order.client_order_id), row, reading)
 
 
@@ -193,10 +209,13 @@ def _judge_fill(
     if reading.status in OPEN or order.state in TERMINAL:
         evidence = judged.evidence
     before = order.evidence.fills
-    traded = (fills.trades, fills.trade_value) != (before.trades, before.trade_value)
+    traded = (fills.trades, fills.trade_value, fills.traded) != (before.trades, before.trade_value, before.traded)
     order = _withdraw_fill(oms, order, f"two reads show it {reading.status} with {order.filled}")
     left = replace(order.evidence.fills, book=min(fills.book, order.filled))
-    fills = replace(left, trades=fills.trades, trade_value=fills.trade_value) if traded else left
+    if traded:
+        left = replace(left, trades=fills.trades, trade_value=fills.trade_value)
+        left = replace(left, traded=fills.traded, trade_price=fills.trade_price)
+    fills = left
     return order, evidence, fills
 
 
@@ -226,7 +245,7 @@ def _with_stop_shown(order: Order, row: BrokerOrder, read: BooksRead, evidence: 
 
 def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
     """Update an order's fills by its summed trades, as its order book row was not read."""
-    _learn(oms, order, None, _with_fills(order.evidence, _traded(order.evidence.fills, trades)))
+    _learn(oms, order, None, _with_fills(order.evidence, _traded(oms, order, trades)))
 
 
 def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
@@ -290,28 +309,44 @@ def settle_unconfirmed_old_fill(oms: OrderDecision, order: Order, price: float =
         _book(oms, order, oms.change(order, "filled_late", filled=order.filled_seen, average_price=price))
 
 
-def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> ReportedFills:
+def _levels(oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> ReportedFills:
     fills = order.evidence.fills
+    book = 0  # many brokers name no filled quantity: then the order book says nothing of it before its end
     if row.status is BrokerStatus.COMPLETE:
         book = max(row.quantity, row.filled or 0)
     elif row.filled is not None:
         book = max(fills.book if fills.book < order.quantity else 0, row.filled)
-    else:  # many brokers name no filled quantity: what an earlier trade book summed to is then confirmed by this one
-        book = fills.trades if trades and trades.quantity >= fills.trades else 0
-    fills = _traded(fills, trades) if trades else fills
+    fills = _traded(oms, order, trades) if trades else fills
     return fills if book == fills.book else replace(fills, book=book)
 
 
-def _traded(fills: ReportedFills, trades: BrokerTrades) -> ReportedFills:
+def _traded(oms: OrderDecision, order: Order, trades: BrokerTrades) -> ReportedFills:
+    """The order's reported fills with its trades; their quantity counts only where the broker's rows count fills."""
+    fills = order.evidence.fills
+    if not oms.broker(order.account).trades_count_fills:
+        price = trades.value / trades.quantity if trades.quantity > 0 else 0.0
+        known = fills.traded and abs(fills.trade_price - price) < 1e-9
+        return fills if known else replace(fills, traded=True, trade_price=price or fills.trade_price)
     if trades.quantity < fills.trades or (trades.quantity, trades.value) == (fills.trades, fills.trade_value):
         return fills
     return replace(fills, trades=trades.quantity, trade_value=trades.value)
 
 
+def _estimate(oms: OrderDecision, order: Order, read: BooksRead | None) -> float:
+    """Rupees at which units count whose price no source names: the position book's average, else what was asked."""
+    average = net_positions.broker_average_price(oms, order.net, read) if read and not order.purpose.reduces else 0.0
+    asked = order.plan.reference_price or order.price or order.trigger_price
+    return average or asked or oms.position(order).average_price
+
+
 def _learn(
-    oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
-) -> None:
-    fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills)
+    oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, read: BooksRead | None = None,
+    *, proven: bool = False,
+) -> None:  # fmt: skip
+    estimate = _estimate(oms, order, read)
+    fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills, estimate)
+    if fills.estimated != evidence.fills.price_estimated:
+        evidence = replace(evidence, fills=replace(evidence.fills, price_estimated=fills.estimated))
     state = _state_after(order, fills, row.status if row else None, proven, evidence.limit_reads >= _LIMIT_READS)
     if state in TERMINAL and order.state not in TERMINAL:
         # an order that is replaced keeps the terms for its successor
@@ -324,7 +359,8 @@ def _learn(
         "average_price": fills.average_price,
     }
     told = state is OrderState.CANCELLED and order.evidence.cancel.wanted and order.message  # why it was cancelled
-    if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED) and not told:
+    ending = state in (OrderState.REJECTED, OrderState.CANCELLED) or (row and row.status is BrokerStatus.REJECTED)
+    if row is not None and row.message and ending and not told:
         fields["message"] = row.message
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
     if evidence is not order.evidence and evidence != order.evidence:
@@ -342,13 +378,17 @@ def _learn(
             oms.alert(EventAlert.ORDER_OVERFILLED, Severity.CRITICAL, changed.client_order_id, what)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
             slices.alert_rejected_slice(oms, changed, changed.message)
+            if changed.purpose.reduces:
+                exit_goals.on_refusal(oms, changed)
+                oms.request_read(changed.account, "exit rejected", positions=True)
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
             modify.place_replacement(oms, changed)
         order = changed
     end = order.evidence.end
     ends = end and order.state in RESTING and not oms.is_cancel_unanswered(order.account, order.client_order_id)
-    if order.filled_seen > order.filled or ends:
-        oms.request_read(order.account, "unproven", positions=isinstance(end, Disputed))
+    if order.filled_seen > order.filled or ends or net_evidence.needs_positions(oms, order):
+        doubted = isinstance(end, Disputed) or net_evidence.needs_positions(oms, order)
+        oms.request_read(order.account, "unproven", positions=doubted)
 
 
 def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool, is_limit: bool) -> OrderState:
@@ -386,6 +426,8 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
         booked = position_ledger.book_fill(position, units, price, oms.now, after.run)
         opens = position.quantity * units <= 0 < booked.position.quantity * units and after.purpose is Purpose.ENTRY
         moved = position_ledger.with_exit_levels(booked.position, after) if opens else booked.position
+        if after.evidence.fills.price_estimated and moved.quantity:
+            moved = replace(moved, price_estimated=True)
         held = oms.record_fill(moved, after, units, price)
         if booked.trade:
             oms.emit(booked.trade)
@@ -395,8 +437,21 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
     dearer = (after.average_price - before.average_price) * after.filled * after.side.sign
     if abs(dearer) > 1e-6:
         repriced = position_ledger.reprice(position, after.filled * after.side.sign, dearer, oms.now)
-        oms.record_adjustment(repriced, "correction", 0)
+        oms.record_adjustment(_known_prices(oms, repriced, after), "correction", 0)
+    elif (
+        before.evidence.fills.price_estimated and not after.evidence.fills.price_estimated and position.price_estimated
+    ):
+        oms.record_adjustment(_known_prices(oms, position, after), "correction", 0)
     oms.record_quantity_seen(after)
+
+
+def _known_prices(oms: OrderDecision, position: Position, order: Order) -> Position:
+    """The position, whose prices count as known if those of no other order of its owner are a guess."""
+    if not position.price_estimated or order.evidence.fills.price_estimated:
+        return position
+    others = (other for other in oms.state.orders.values() if other.evidence.fills.price_estimated and other.filled)
+    guessed = any(other.owner == position.owner and other.updated_ns >= position.opened_ns for other in others)
+    return replace(position, price_estimated=guessed)
 
 
 def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
@@ -438,6 +493,7 @@ def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:
     what = f"one source reported {order.filled_seen} of {order.quantity} {order.instrument} filled; {why}"
     left = replace(
         fills, stream_void=fills.stream, book=min(fills.book, order.filled), trades=traded,
+        net=min(fills.net, order.filled), net_again=min(fills.net_again, order.filled),
         trade_value=fills.trade_value * traded / fills.trades if fills.trades else 0.0,
     )  # fmt: skip
     ended = {"end": None, "flapped": False} if order.state in TERMINAL else {}

@@ -18,13 +18,15 @@ from mytrading.core.oms.reconcile import order_updates, position_corrections
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, same_fingerprint
-from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
+from mytrading.messages.brokers import TradeOrderId
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
 from mytrading.messages.order_evidence import Candidate, Unseen
 from mytrading.messages.orders import Goal, Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.run_config import UnknownExit
 
 ANALYZE = "analyze"
+_UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 NEVER = 1 << 62
 """Machine ns of what no read has shown yet."""
 
@@ -191,6 +193,8 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
         moving = other.state is OrderState.SUBMITTED or other.filled_seen > other.filled
         if moving and other.client_order_id != order.client_order_id:
             return None
+    if not oms.broker(order.account).trades_count_fills:
+        return _net_stands(oms, order, sorted_read)
     strange = _strangers(oms, order, sorted_read)
     if any(t.side is order.side and t.broker_order_id not in strange for t in _fresh_trades(oms, order, sorted_read)):
         return False
@@ -198,6 +202,21 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
     if not any(row.instrument == key.instrument and row.product is key.product for row in read.positions):
         return 0 < (oms.state.delivered.get(key) or 0) == ledger  # delivered overnight, untouched: in no position book
     return net_positions.broker_net(key, read) - ledger in (0, _by_strangers(oms, order, sorted_read))
+
+
+def _net_stands(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> bool | None:
+    """Whether the net of a broker whose trades count no fills is ours and no trade may be the order's; None if the read
+    cannot tell: the net is listed, and nobody else's order of the instrument may have moved it meanwhile."""
+    read, key = sorted_read.read, order.net
+    rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
+    began = order.call.began_machine_ns
+    fresh = [row for row in sorted_read.unclaimed if row.instrument == key.instrument]
+    if not rows or any(_first_seen(oms, order, row) > began for row in fresh if row.status not in _UNTRADED):
+        return None
+    by_id = oms.broker(order.account).trade_order_id is TradeOrderId.ORDER
+    if by_id and any(trade.side is order.side for trade in _fresh_trades(oms, order, sorted_read)):
+        return False
+    return net_positions.broker_net(key, read) == net_positions.ledger_net(oms.state, key)
 
 
 def _fresh_trades(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:

@@ -59,6 +59,14 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     exit_patience: int = seconds_to_ns(_WINDOWS.exit_patience)
     exit_attempts: int = 8
     exit_deadline: int = 60 * SECOND
+    exit_waits: int = 8 * SECOND
+    """Time without an exit that could leave after which an operator is told."""
+    exit_price_patience: int = 2 * SECOND
+    """Time for which a LIMIT exit waits for a quote's price before it goes at the stop's limit."""
+    exit_same_again: int = 60 * SECOND
+    """Time after a refusal before a stop is taken away again for an exit of the same type and price."""
+    stop_return: int = 2 * SECOND
+    """Time after a refused exit before its stop comes back, unless the next one goes before."""
     exit_retry_first: int = 500 * MS
     slow: int = seconds_to_ns(_WINDOWS.slow)
     mismatch_gap: int = seconds_to_ns(_WINDOWS.mismatch_gap)

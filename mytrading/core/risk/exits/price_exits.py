@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mytrading.core.ids import content_id
+from mytrading.core.orders.marketable_price import marketable_price
 from mytrading.core.risk.exits import passed_stops
 from mytrading.core.risk.exits.passed_stops import STOP_FAILED
 from mytrading.core.risk.exits.price_levels import arm_stops, arm_targets, quote_beyond, release_levels, stop_level
@@ -21,14 +22,18 @@ from mytrading.core.risk.protection.stop_coverage import (
 from mytrading.core.risk.runs.run_events import with_close_event
 from mytrading.core.risk.state.decision_rows import buy_back, close_after_covered, close_position, risk_alert
 from mytrading.core.risk.state.orphan_hedges import protective_exit_cause
-from mytrading.core.risk.state.state import RiskState
+from mytrading.core.risk.state.state import RiskState, is_stale
 from mytrading.core.time import SECOND
-from mytrading.messages.enums import Severity
+from mytrading.messages.commands import PriceGoal
+from mytrading.messages.enums import Severity, Side
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.reports import ReadRequest
 from mytrading.messages.risk_events import RiskKind
+
+COMMON_TICK = 0.05
+"""Rupees: prices of an instrument that is not listed any more are multiples of it."""
 
 
 def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
@@ -70,6 +75,23 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
             text = f"target: {quote.ltp:g} has reached {level:g}"
             closed = close_after_covered(state, position, cause, text, quote.received_ns, now)
             rows += with_close_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
+    return tuple(rows)
+
+
+def on_goals(state: RiskState, now: int) -> tuple[Any, ...]:
+    """Return the price of a marketable limit for each exit that waits for one, from a fresh quote; () without any."""
+    rows: list[Any] = []
+    for goal in state.goals.values():
+        position, quote = state.positions.get(goal.owner), state.quotes.get(goal.instrument)
+        if not goal.limit_only or goal.price or position is None or quote is None or not position.open_units:
+            continue
+        if is_stale(quote, now, state.machine_ns, state.environment.limits.stale_quote_seconds):
+            continue
+        listed = state.environment.instruments.get(goal.instrument)
+        side = Side.SELL if position.open_units > 0 else Side.BUY
+        if price := marketable_price(quote, side, listed.tick_size if listed is not None else COMMON_TICK):
+            name = content_id("price", goal.id, goal.unpriced_machine_ns)
+            rows.append(PriceGoal(id=name, goal=goal.id, account=goal.account, price=price))
     return tuple(rows)
 
 

@@ -64,7 +64,12 @@ def test_weigh_confirms_what_two_sources_say(stream: int, book: int, trade: int,
 
 
 def test_weigh_confirms_nothing_without_a_price() -> None:
-    assert combine_fills(order(stream_filled=50, book_filled=50), 0.0) == (50, 0, 0.0)
+    assert combine_fills(order(stream_filled=50, book_filled=50), 0.0)[:3] == (50, 0, 0.0)
+
+
+def test_weigh_confirms_at_an_estimate_where_no_source_names_a_price() -> None:
+    assert combine_fills(order(stream_filled=50, book_filled=50), 0.0, None, 99.0) == (50, 50, 99.0, True)
+    assert combine_fills(order(stream_filled=50, book_filled=50), 101.0, None, 99.0) == (50, 50, 101.0, False)
 
 
 def test_weigh_prefers_the_price_of_the_trade_book() -> None:

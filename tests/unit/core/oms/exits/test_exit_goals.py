@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
-from mytrading.messages.orders import Goal, GoalChanged
+from mytrading.messages.orders import NOT_NOW, Goal, GoalChanged
 from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench, Placed
 
 
@@ -195,7 +195,7 @@ def test_exit_filled_while_it_is_cancelled_is_not_sent_again(bench: OrderBench) 
 def test_rejected_exit_is_retried_with_growing_delay(bench: OrderBench) -> None:
     bench.close("g1")
     for wait in (500 * MS, 1000 * MS, 2000 * MS):
-        bench.end(bench.calls[0], Outcome.REFUSED, message="freeze quantity")
+        bench.end(bench.calls[0], Outcome.REFUSED, message=f"{NOT_NOW}market closed")
         bench.tick(wait - 100 * MS)
         assert bench.calls == []
         bench.tick(200 * MS)

@@ -61,7 +61,8 @@ def test_fill_that_only_the_stream_reported_is_withdrawn_with_its_stop(bench: Or
 def test_exit_of_a_withdrawn_fill_is_done_and_sells_nothing(bench: OrderBench) -> None:
     unconfirmed(bench)
     bench.close("g1")
-    read_on(bench, 5)
+    assert stops(bench) == [OrderState.ACCEPTED], "no exit can be sent for units that are not confirmed"
+    read_on(bench, 8)
     assert [goal.state for goal in bench.machine.goals()] == ["done"]
     assert not [order for order in bench.machine.orders() if order.purpose is Purpose.EXIT]
 
@@ -130,7 +131,7 @@ def test_confirmed_part_stays_when_the_rest_is_withdrawn(bench: OrderBench) -> N
     bench.tick(SECOND)
     for call in list(bench.calls):
         bench.accept(call)
-    read_on(bench, 6)
+    read_on(bench, 8)
     assert (bench.order("e1").state, bench.order("e1").filled) == (OrderState.CANCELLED, 20)
     assert (bench.position().quantity, bench.position().quantity_seen) == (20, 20)
 

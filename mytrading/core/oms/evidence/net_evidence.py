@@ -1,0 +1,161 @@
+"""What the position book of a read shows of one order's fill: an interval, since other orders may move the same net.
+
+Used by the reports of the broker on our orders. A book shows units only while nothing moved them after it began, and
+an empty book, or one that lacks the row where it may be partial, shows nothing.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from mytrading.core.oms.evidence import net_positions, unread_rows
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.orders.state_machine import SENT
+from mytrading.messages.brokers import PositionScope, TradeOrderId
+from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.keys import NetKey
+from mytrading.messages.order_evidence import PendingEnd, ReportedFills
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+
+LOWER_READS = 3
+"""Reads in a row with fewer units of an order than were sighted after which the sighting is lowered."""
+_UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
+
+
+def still_keys(oms: OrderDecision, read: BooksRead) -> frozenset[NetKey]:
+    """Return the keys of open orders of which nothing moved since the read began: its position book tells of them."""
+    keys = (key for key in oms.state.open_by_key if key.account == read.account)
+    return frozenset(key for key in keys if (oms.state.touched.get(key) or 0) < read.began_machine_ns)
+
+
+def with_net(
+    oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, read: BooksRead
+) -> ReportedFills:
+    """Return the order's reported fills with what the position book of this read shows of them.
+
+    Units that order book or stream name are shown if the net moved by as many. Of an order that names none, where no
+    trade counts them either, as many are as nobody else's order explains. Fewer than before need `LOWER_READS`."""
+    if order.filled >= order.quantity or (beyond := _beyond(oms, order, read)) is None:
+        return fills
+    named, moved, disputed = (
+        _undenied(oms, order, row, fills, read),
+        beyond + _claimed(oms, order),
+        order.net in oms.state.mismatches,
+    )
+    shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
+    if not disputed and row.filled is None and _is_counted_by_net(oms, order, fills, read):
+        shown = max(shown, beyond - _others(oms, order, read))
+    level = order.filled + min(max(shown, 0), order.quantity - order.filled)
+    lower = fills.net_lower + 1 if level < fills.net else 0
+    if lower and lower < LOWER_READS:
+        return replace(fills, net_lower=lower)
+    again = max(fills.net_again, min(fills.net, level))
+    same = (level, again, fills.net_lower) == (fills.net, fills.net_again, 0)
+    return fills if same else replace(fills, net=level, net_again=again, net_lower=0)
+
+
+def _is_counted_by_net(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> bool:
+    """True if only the net can tell how much of an order has filled, and the trade book does not say that nothing has.
+
+    A book that lags shows units which left already: without a trade that may be the order's it shows none of it."""
+    if oms.broker(order.account).trades_count_fills:
+        return False
+    if order.state not in SENT:
+        return fills.traded and not order.evidence.fills.traded  # it ended, and a trade of it came to light since
+    return fills.traded or read.trades is None or any(_may_be_its_trade(oms, order, row) for row in read.trades)
+
+
+def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bool:
+    """True for a trade that no order of ours is named by, on the order's side, not shown before its call began."""
+    place = (order.account, row.broker_order_id)
+    if (row.instrument, row.side) != (order.instrument, order.side) or place in oms.state.by_broker:
+        return False
+    by_other_id = oms.broker(order.account).trade_order_id is not TradeOrderId.ORDER
+    first = oms.state.foreign.get(place)
+    return by_other_id and (first is None or first > order.call.began_machine_ns)
+
+
+def tells_end(
+    oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, read: BooksRead, *, still: bool
+) -> bool:
+    """True if a read says how much had filled when an order ended, or has not for `ghost_gap` since it was shown ended.
+
+    A row that names no units leaves it to the trades where they count fills, else to the position book. Of an order
+    with a trade no end without units is believed while other orders may explain what the net shows."""
+    rules = oms.broker(order.account)
+    if row.filled is not None or rules.trades_count_fills or fills.net > 0 or _named(order, fills) > 0:
+        return True
+    if rules.trade_order_id is TradeOrderId.ORDER and read.trades is not None and not fills.traded:
+        return True
+    waited = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
+    shown = still and _beyond(oms, order, read) is not None
+    if fills.traded:
+        return waited and shown and _others(oms, order, read) == 0
+    return waited or shown
+
+
+def needs_positions(oms: OrderDecision, order: Order) -> bool:
+    """True while only the position book can tell how much of an order has filled, or bear out what was reported."""
+    fills = order.evidence.fills
+    if order.filled >= order.quantity:
+        return False
+    if isinstance(order.evidence.end, PendingEnd) and order.state in SENT:
+        return not fills.book and not oms.broker(order.account).trades_count_fills
+    if order.filled_seen > order.filled:
+        return not fills.book or not oms.broker(order.account).trades_count_fills
+    return fills.traded and not order.filled_seen and order.state in SENT
+
+
+def _beyond(oms: OrderDecision, order: Order, read: BooksRead) -> int | None:
+    """Units on the order's side that the broker's net of its key has more than ours; None if this read cannot tell."""
+    key, rules = order.net, oms.broker(order.account)
+    if not read.positions or unread_rows.hides_position(key.instrument, read):
+        return None
+    listed = any(row.instrument == key.instrument and row.product is key.product for row in read.positions)
+    carried = oms.state.begun.get((key.account, key.instrument))
+    if not (listed or rules.positions_whole) or (carried and rules.positions is PositionScope.DAY):
+        return None
+    net = net_positions.net_with_unlisted(oms, key, net_positions.broker_net(key, read))
+    return (net - net_positions.ledger_net(oms.state, key)) * order.side.sign
+
+
+def _named(order: Order, fills: ReportedFills) -> int:
+    """Unconfirmed units that another source names."""
+    stream = fills.stream if fills.stream > fills.stream_void else 0
+    return max(stream, fills.book, fills.trades) - order.filled
+
+
+def _undenied(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, read: BooksRead) -> int:
+    """Unconfirmed units that a source names and that the order's row and countable trades of this read do not deny:
+    the net bears out no report of the stream against them, since another order may have moved it."""
+    if row.filled is not None:
+        shown = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
+        return min(_named(order, fills), shown - order.filled)
+    if read.trades is not None and oms.broker(order.account).trades_count_fills:
+        return max(fills.book, fills.trades) - order.filled
+    return _named(order, fills)
+
+
+def _claimed(oms: OrderDecision, order: Order) -> int:
+    """Units that are named of our other orders of the key: what the other side traded, less what this side did."""
+    others = (other for other in oms.open_orders(order.net) if other.client_order_id != order.client_order_id)
+    return -sum(max(0, _named(o, o.evidence.fills)) * o.side.sign for o in others) * order.side.sign
+
+
+def _others(oms: OrderDecision, order: Order, read: BooksRead) -> int:
+    """Units on the order's side that other orders, ours or anybody's, may have traded without our knowing."""
+    ours = (o for o in oms.open_orders(order.net) if o.client_order_id != order.client_order_id and o.state in SENT)
+    rows = (row for row in read.orders or () if row.instrument == order.instrument and row.side is order.side)
+    strange = sum(row.quantity for row in rows if row.status not in _UNTRADED and _unsettled(oms, order, row))
+    return strange + sum(max(0, o.quantity - o.filled) for o in ours if o.side is order.side)
+
+
+def _unsettled(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
+    """True for a stranger's order that may have traded since the order's call began: positions had agreed before."""
+    place = (order.account, row.broker_order_id)
+    if place in oms.state.by_broker:
+        return False
+    first, known = oms.state.foreign.get(place), oms.state.foreign_orders.get(place)
+    settled = first is not None and first <= order.call.began_machine_ns and known is not None
+    return not (settled and known is not None and known.status.is_final)

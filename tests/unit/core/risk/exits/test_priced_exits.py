@@ -1,0 +1,56 @@
+"""Exits that must be LIMIT: risk answers with the price of a marketable limit from a fresh quote, or says nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mytrading.messages.commands import PlaceEntry, PriceGoal
+from mytrading.messages.enums import Action, Product, Purpose
+from mytrading.messages.orders import Goal, GoalChanged
+from mytrading.messages.signals import Leg
+from tests.kit.risk_bench import SHARE, RiskBench
+
+
+def held(lots: int) -> RiskBench:
+    bench = RiskBench()
+    bench.quote(SHARE, 800.0)
+    rows = bench.intent("a", Leg(instrument=SHARE, lots=lots), action=Action.BUY if lots > 0 else Action.SELL)
+    bench.fill(next(row for row in rows if isinstance(row, PlaceEntry)))
+    return bench
+
+
+def goal(bench: RiskBench, **fields: Any) -> GoalChanged:
+    (position,) = bench.machine.state.positions.values()
+    return GoalChanged(
+        goal=Goal(
+            id="g1", account=position.account, instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="c",
+            reason="test", purpose=Purpose.EXIT, limit_only=True, unpriced_machine_ns=1, **fields,
+        ),
+        at_ns=bench.now,
+    )  # fmt: skip
+
+
+def prices(rows: Any) -> list[float]:
+    return [row.price for row in rows if isinstance(row, PriceGoal)]
+
+
+@pytest.mark.parametrize(("lots", "limit"), [(10, 791.95), (-10, 808.1)])
+def test_exit_whose_market_order_was_refused_had_no_price(lots: int, limit: float) -> None:
+    """One hundredth through the bid of 799.95 or the ask of 800.05, on the tick of 0.05."""
+    bench = held(lots)
+    assert prices(bench.give(goal(bench))) == [limit]
+
+
+def test_exit_that_has_a_price_gets_no_other() -> None:
+    bench = held(10)
+    assert prices(bench.give(goal(bench, price=790.0))) == []
+
+
+def test_old_quote_gives_no_price_and_a_fresh_one_does_at_the_next_turn() -> None:
+    bench = held(10)
+    bench.pass_time(120)
+    assert prices(bench.give(goal(bench))) == []
+    bench.quote(SHARE, 700.0)
+    assert prices(bench.pass_time(1)) == [692.95]
