@@ -63,7 +63,7 @@ class BenchClient(OpenAlgoClient):
         self._bench = bench
         self._asked: deque[tuple[str, bytes]] = deque()
 
-    def begin(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started:  # noqa: ARG002
+    def begin(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started:
         """Keep a request for `finish`."""
         self._asked.append((endpoint, msgspec.json.encode(payload)))
         return Started("POST", deadline.value, self._bench.time)
@@ -168,7 +168,7 @@ class BrokerBench:
             self._effect(row)
         return rows
 
-    def step(self, _stream: str, message: Any, source: str = "", *, keep: bool = False) -> tuple[Any, ...]:  # noqa: ARG002
+    def step(self, _stream: str, message: Any, source: str = "", *, keep: bool = False) -> tuple[Any, ...]:
         """Take a message as the router's watches give one."""
         return self._step(message)
 
