@@ -132,7 +132,7 @@ class AccountListener:
         """Follow the state of the stream; updates sent while it was down never arrive, so read when it is back."""
         up = self.stream.connected
         self._health.set_stream_up(up)
-        self.plan.set_stream_up(up)
+        self.plan.set_stream_up(self.stream.brings_updates)
         if up and not self._streaming:
             self.plan.make_all_due()
         self._streaming = up

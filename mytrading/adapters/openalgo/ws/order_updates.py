@@ -54,6 +54,12 @@ class OrderUpdates:
         self.problem_of_last = ""
         """Reason that the last malformed update could not be read."""
 
+    @property
+    def brings_updates(self) -> bool:
+        """True while fills come by it: connected, and its broker is known to have a stream. Without one the server
+        takes the subscription all the same, and nothing comes."""
+        return self.connected and self._rules().updates is True
+
     def drain(self) -> list[OrderReport]:
         """Return queued order updates, oldest first, without repetitions; subscribe after a connect, and update the
         state after a loss. Beyond 256 events the rest stays queued, and `wake` is called."""
