@@ -161,6 +161,8 @@ class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """False: an SL order does not reach the broker as a stop."""
     refusal_is_success: tuple[str, ...] = ("place", "cancel", "modify")
     """Calls whose refusal by the broker may be answered with success."""
+    refusal_unclear: tuple[str, ...] = ("place", "cancel", "modify")
+    """Calls whose refusal may be answered with HTTP 500, as a call of unknown fate is."""
     empty_when_failed: tuple[str, ...] = ("orders", "trades", "positions")
     """Books of which a failed read may be answered with success and no rows."""
     zero_funds_when_failed: bool = True
@@ -185,7 +187,7 @@ PLAIN = BrokerRules(
     stop_type_kept=True, live_ends=(), updates=True, trade_quantity=TradeQuantity.FILL,
     trade_order_id=TradeOrderId.ORDER, update_products=True, orders_joined=False, positions=PositionScope.NET,
     carried_average=True, stop_move=StopMoving.CHANGE, order_types=tuple(OrderType), market_form=MarketForm.MARKET,
-    refusal_is_success=(), empty_when_failed=(), zero_funds_when_failed=False,
+    refusal_is_success=(), refusal_unclear=(), empty_when_failed=(), zero_funds_when_failed=False,
 )  # fmt: skip
 """A broker whose books say what they seem to say: the order machine's default where no table is given."""
 

@@ -11,9 +11,10 @@ class ReportedFills(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Units filled by source, cumulative, `trade_value` in rupees; no book showed the stream's first `stream_void`.
 
     Where a trade row may carry the order's quantity, `trades` stays 0: a row is `traded`, which proves that something
-    filled and never how much, at `trade_price` (rupees, 0: none named). `net` is what a position book showed of the
-    order, `net_again` what a later one did too; `net_lower` counts the reads in a row that showed less.
-    `price_estimated`: the broker named no price of the confirmed units yet, and the order's average price is a guess.
+    filled and never how much, at `trade_price` (rupees, 0: none named). `trade_sum` adds these rows up all the same, to
+    tell a new one; `net_sum` is that sum when the position book last showed more of the order. `net` is what a position
+    book showed of the order, `net_again` what a later one did too; `net_lower` counts the reads in a row that showed
+    less. `price_estimated`: the broker named no price of the confirmed units yet, and the average price is a guess.
     """
 
     stream: int = 0
@@ -27,6 +28,8 @@ class ReportedFills(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     traded: bool = False
     trade_price: float = 0.0
     price_estimated: bool = False
+    trade_sum: int = 0
+    net_sum: int = 0
 
 
 class PendingEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pending_end"):

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mytrading.core.oms.evidence import net_positions, unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import SENT
-from mytrading.messages.brokers import PositionScope, TradeOrderId
+from mytrading.messages.brokers import PositionScope, TradeOrderId, TradeQuantity
 from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import PendingEnd, ReportedFills
@@ -53,8 +53,9 @@ def with_net(
     if lower and lower < LOWER_READS:
         return replace(fills, net_lower=lower)
     again = max(fills.net_again, min(fills.net, level))
-    same = (level, again, fills.net_lower) == (fills.net, fills.net_again, 0)
-    return fills if same else replace(fills, net=level, net_again=again, net_lower=0)
+    told = fills.trade_sum if level > fills.net else fills.net_sum
+    same = (level, again, fills.net_lower, fills.net_sum) == (fills.net, fills.net_again, 0, told)
+    return fills if same else replace(fills, net=level, net_again=again, net_lower=0, net_sum=told)
 
 
 def _lacks_without_trade(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> bool:
@@ -76,6 +77,8 @@ def _is_counted_by_net(oms: OrderDecision, order: Order, fills: ReportedFills, r
         return False
     if order.state not in SENT:
         return fills.traded and not order.evidence.fills.traded  # it ended, and a trade of it came to light since
+    if oms.broker(order.account).trade_quantity is TradeQuantity.NOTHING:
+        return True
     return fills.traded or read.trades is None or any(_may_be_its_trade(oms, order, row) for row in read.trades)
 
 
@@ -99,7 +102,8 @@ def tells_end(
     rules = oms.broker(order.account)
     if row.filled is not None or rules.trades_count_fills or fills.net > 0 or _named(order, fills) > 0:
         return True
-    if rules.trade_order_id is TradeOrderId.ORDER and read.trades is not None and not fills.traded:
+    lists_trades = rules.trade_order_id is TradeOrderId.ORDER and rules.trade_quantity is not TradeQuantity.NOTHING
+    if lists_trades and read.trades is not None and not fills.traded:
         return True
     waited = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
     shown = still and _beyond(oms, order, read) is not None
@@ -117,15 +121,15 @@ def needs_positions(oms: OrderDecision, order: Order) -> bool:
         return not fills.book and not oms.broker(order.account).trades_count_fills
     if order.filled_seen > order.filled:
         return not fills.book or not oms.broker(order.account).trades_count_fills
-    return fills.traded and not order.filled_seen and order.state in SENT
+    return fills.traded and fills.trade_sum != fills.net_sum and order.state in SENT
 
 
 def _beyond(oms: OrderDecision, order: Order, read: BooksRead) -> int | None:
     """Units on the order's side that the broker's net of its key has more than ours; None if this read cannot tell."""
     key, rules = order.net, oms.broker(order.account)
-    if not read.positions or unread_rows.hides_position(key.instrument, read):
-        return None
     listed = _is_listed(key, read)
+    if not read.positions or (not listed and unread_rows.hides_position(key.instrument, read)):
+        return None
     carried = oms.state.begun.get((key.account, key.instrument))
     if not (listed or rules.positions_whole) or (carried and rules.positions is PositionScope.DAY):
         return None

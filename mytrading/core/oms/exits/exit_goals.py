@@ -128,7 +128,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         return
     if oms.is_venue_square_off(goal):
         return
-    books_lost = bool(oms.state.flags) and oms.state.books_lost(goal.account)
+    books_lost = oms.state.books_lost(goal.account)
     if out.exits and not books_lost:
         for order in out.exits:
             goal = _hurry(oms, goal, order)
@@ -181,6 +181,16 @@ def on_refusal(oms: OrderDecision, order: Order) -> None:
         limit_only=limit_only, price=0.0 if limit_only else goal.price,
         unpriced_machine_ns=oms.machine if limit_only else 0,
     )  # fmt: skip
+
+
+def on_ghost(oms: OrderDecision, order: Order) -> None:
+    """After a MARKET exit that was given up as never placed, LIMIT follows where its broker's refusal may look like
+    that: it may have been refused for its type."""
+    goal, rules = oms.state.goals.get(order.links.goal), oms.broker(order.account)
+    if "place" not in rules.refusal_is_success + rules.refusal_unclear or goal is None or goal.state == "done":
+        return
+    if order.order_type is OrderType.MARKET and not goal.limit_only:
+        oms.change_goal(goal, limit_only=True, unpriced_machine_ns=0 if goal.price else oms.machine)
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:

@@ -12,7 +12,7 @@ from mytrading.core.oms.evidence import missing_units, net_evidence, net_positio
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
-from mytrading.core.oms.placing import modify, slices
+from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import startup
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -115,6 +115,7 @@ def on_order_row(
         order = modify.compare_with_book(oms, order, row, read)
     if order.purpose is Purpose.STOP:
         order, row = broker_stops.compare_with_book(oms, order, row, trades, read)
+    row = _without_untrue_rejection(oms, order, row)
     fills = _levels(oms, order, row, trades)
     is_still = still is None or order.net in still
     if is_still:
@@ -135,6 +136,22 @@ def on_order_row(
     if reading.unasked and row.status in ENDS:
         broker_stops.on_unasked_end(oms, oms.order(order.client_order_id), row)
     return reading.fewer
+
+
+def _without_untrue_rejection(oms: OrderDecision, order: Order, row: BrokerOrder) -> BrokerOrder:
+    """The row; `rejected` of a live exit or stop has no meaning at a broker that says so of a refused change or cancel.
+
+    An exit is cancelled by its id then, as another follows it; of a stop the protection takes care."""
+    if row.status is not BrokerStatus.REJECTED or not order.purpose.reduces or order.state not in RESTING:
+        return row
+    cancel, asked = order.evidence.cancel, order.evidence.modify.calls > 0 and order.purpose is not Purpose.STOP
+    if BrokerStatus.REJECTED not in oms.broker(order.account).live_ends or not (cancel.refused or asked):
+        return row
+    if not cancel.calls and not cancel.wanted:
+        entries.cancel_order(oms, order, "replaced: it is shown rejected after a change, which may have been refused")
+    elif cancel.calls and not cancel.refused:
+        return row  # the cancel was taken: it has ended
+    return replace(row, status=BrokerStatus.OTHER)
 
 
 def _reading(
@@ -325,8 +342,9 @@ def _traded(oms: OrderDecision, order: Order, trades: BrokerTrades) -> ReportedF
     fills = order.evidence.fills
     if not oms.broker(order.account).trades_count_fills:
         price = trades.value / trades.quantity if trades.quantity > 0 else 0.0
-        known = fills.traded and abs(fills.trade_price - price) < 1e-9
-        return fills if known else replace(fills, traded=True, trade_price=price or fills.trade_price)
+        known = fills.trade_sum == trades.quantity and abs(fills.trade_price - price) < 1e-9
+        new = {"traded": True, "trade_price": price or fills.trade_price, "trade_sum": trades.quantity}
+        return fills if known and fills.traded else replace(fills, **new)
     if trades.quantity < fills.trades or (trades.quantity, trades.value) == (fills.trades, fills.trade_value):
         return fills
     return replace(fills, trades=trades.quantity, trade_value=trades.value)

@@ -175,6 +175,7 @@ def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
         what = f"{what}; one further {kind} is sent"
         oms.alert(EventAlert.ORDER_GHOST, Severity.CRITICAL, order.client_order_id, what)
+        exit_goals.on_ghost(oms, order)
         if not same_try:
             _use_retry(oms, order)
     elif unseen_reads(order.evidence) < 2:

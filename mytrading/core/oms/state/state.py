@@ -221,8 +221,9 @@ class State:
         return f" ({', '.join([*said, f'by {found.by}'] if found.by else said)})" if said or found.by else ""
 
     def books_lost(self, account: str) -> bool:
-        """True while the books of an account cannot be read, so that the end of no order can be proven."""
-        return BOOKS_LOST + account in self.flags
+        """True while the books of an account cannot be read, or its order book is empty though orders of today stand in
+        it, so that the end of no order can be proven."""
+        return BOOKS_LOST + account in self.flags or account in self.emptied
 
     def advance_machine_time(self, machine_ns: int) -> None:
         """Advance the machine time of the state (ns); an earlier time has no effect."""
