@@ -267,8 +267,23 @@ def cancel_undone(bench: BrokerBench) -> None:
         leave(bench, 65.0)
 
 
+def _fails_alike(failure: str) -> Needs:
+    """A failure that a broker's books show as an earlier one of the list is not told twice."""
+
+    def shown(profile: BrokerProfile, failure: str) -> list[tuple[int, str]]:
+        answers = [profile.failing[failure][route] for route in ("orderbook", "tradebook", "positionbook", "funds")]
+        return [(one.status, one.shows if one.status == 200 else "") for one in answers]
+
+    def needs(profile: BrokerProfile) -> str:
+        before = FAILURES[: FAILURES.index(failure)]
+        alike = any(shown(profile, one) == shown(profile, failure) for one in before)
+        return "answered as another failure" if alike else ""
+
+    return needs
+
+
 def _add_failed_reads(failure: str) -> None:
-    @story(f"a minute of failed reads: {failure}", stops=False)
+    @story(f"a minute of failed reads: {failure}", _fails_alike(failure), stops=False)
     def reads_fail(bench: BrokerBench) -> None:
         enter_and_guard(bench)
         with fault(bench, "broker_failure", failure=failure):
@@ -370,6 +385,7 @@ def test_stories_left_out_are_those_on_which_the_facts_are_silent_or_that_a_brok
         "no stops at this broker": 18,  # nine stories of stops, at two brokers
         "silent: change of a stop": 3,  # pocketful, three stories that change one
         "silent: a position in net and day list at once": 1,  # indmoney
+        "answered as another failure": 67,  # of 136: the same books fail, with the same rows
         "MARKET is sent as LIMIT": 11,
         "no end is shown that was none": 28,  # all but four, and the two without stops
     }

@@ -38,3 +38,17 @@ def test_update_is_read_by_the_words_that_its_broker_uses_in_updates_at_that_tim
         (report,) = updates.drain()
         expected = (BrokerStatus.COMPLETE, Product.MIS) if known is not UNLISTED else (BrokerStatus.OTHER, None)
         assert (report.order.status, report.order.product) == expected
+
+
+def test_subscription_that_brings_nothing_counts_as_no_stream() -> None:
+    """Fills at a broker without order updates were waited for on a stream that was taken and stayed silent: ten seconds
+    without a stop."""
+    for known, brings in ((True, True), (False, False), (None, False)):
+        row = BrokerRules(updates=known)
+        updates = OrderUpdates("ws://127.0.0.1:9", "key", "main", "live", lambda: 1, lambda: None, lambda row=row: row)
+        updates._socket.events.put(SocketFrame(b'{"type": "subscribe_orders", "status": "success"}', 1))
+        updates.drain()
+        assert updates.connected
+        assert updates.brings_updates is brings
+    updates = OrderUpdates("ws://127.0.0.1:9", "key", "main", "live", lambda: 1, lambda: None)
+    assert not updates.brings_updates  # not connected
