@@ -357,6 +357,7 @@ def test_position_lives_and_ends_as_it_should_behind_each_broker(broker: str, na
     bench = BrokerBench(broker, name, held, guarded=broker not in WITHOUT_STOPS)
     try:
         STORIES[name].play(bench)
+        assert bench.ledger == bench.net
     finally:
         bench.end()
 

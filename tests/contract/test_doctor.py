@@ -79,7 +79,7 @@ def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
     assert {name for name, row in rows.items() if row["verdict"] not in ("ok", "warning")} == untested
     assert set(rows) == {
         "server", "key", "broker session", "mode", "clock skew", "WebSocket", "order stream", "instruments", "history",
-        "funds", "margin", "disk", "ports", "permissions", *untested,
+        "funds", "margin", "disk", "ports", "permissions", "broker", "left orders", *untested,
     }  # fmt: skip
     assert "NFO is closed" in rows["paper order"]["found"]
     assert "in order" in rows["instruments"]["found"]
@@ -126,7 +126,10 @@ def test_margin_that_the_server_does_not_tell_is_a_failure(doctor: Doctor, simul
 
 def test_quick_doctor_asks_for_no_data(doctor: Doctor) -> None:
     code, rows = doctor("--quick")
-    assert (code, list(rows)) == (0, [*HERE, "server", "clock skew", "key", "broker session", "mode"])
+    assert (code, list(rows)) == (
+        0,
+        [*HERE, "server", "clock skew", "key", "broker session", "broker", "left orders", "mode"],
+    )
 
 
 def test_wrong_key_is_named_and_nothing_behind_it_is_asked(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:
@@ -282,7 +285,8 @@ def test_further_accounts_are_each_asked_for_server_key_mode_and_funds(
     assert "paper order" in machine and "egress address" in machine
     assert second.startswith("second, trading, http://127.0.0.1:")
     assert [line.split()[:2] for line in second.splitlines()[1:]] == [
-        ["verdict", "check"], ["ok", "server"], ["ok", "key"], ["ok", "mode"], ["ok", "funds"],
+        ["verdict", "check"], ["ok", "server"], ["ok", "key"], ["ok", "broker"], ["ok", "left"], ["ok", "mode"],
+        ["ok", "funds"],
     ]  # fmt: skip
     assert "spare, backup" in spare and "it takes no orders" in spare
 

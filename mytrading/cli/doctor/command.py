@@ -106,8 +106,8 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
         ("disk", (), probes.check_disk), ("ports", (), probes.check_ports),
         ("permissions", (), probes.check_permissions), ("server", (), probes.check_server),
         ("clock skew", server, probes.check_clock_skew), ("key", server, probes.check_api_key),
-        ("broker", ("key",), broker_checks.check_broker), ("left orders", ("key",), broker_checks.check_left_orders),
-        ("broker session", ("key",), probes.check_broker_session), ("mode", session, probes.check_server_mode),
+        ("broker session", ("key",), probes.check_broker_session), ("broker", session, broker_checks.check_broker),
+        ("left orders", session, broker_checks.check_left_orders), ("mode", session, probes.check_server_mode),
         ("WebSocket", session, probes.check_websocket), ("order stream", session, probes.check_order_stream),
         ("instruments", session, probes.check_instruments), ("history", session, probes.check_history),
         ("funds", session, probes.check_funds), ("margin", session, paper_order.check_margin),
@@ -117,7 +117,7 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
 
 
 _LOCAL = ("disk", "ports", "permissions")
-_SERVER = ("server", "clock skew", "key", "broker", "left orders", "broker session")
+_SERVER = ("server", "clock skew", "key", "broker session", "broker", "left orders")
 _QUICK = (*_LOCAL, *_SERVER, "mode")
 """Checks of `up`: some milliseconds against a server that answers."""
 _START = ("WebSocket", "order stream", "funds", "margin", "egress address")
@@ -144,7 +144,15 @@ def _source_checks(quick: bool) -> Checks:
 
 def _account_checks(quick: bool) -> Checks:
     more = () if quick else ("funds",)
-    return _named("server", "key", "broker", "left orders", "mode", *more, needs={"mode": "key", "funds": "key"})
+    return _named(
+        "server",
+        "key",
+        "broker",
+        "left orders",
+        "mode",
+        *more,
+        needs=dict.fromkeys(("broker", "left orders", "mode", "funds"), "key"),
+    )
 
 
 def check_before_start(stack: TradingOrchestrator) -> None:

@@ -20,9 +20,11 @@ from mytrading.core.orders.state_machine import (
     SENT,
     TRIGGERED,
     UNRESOLVED,
+    is_of_day,
     is_untriggered_stop,
     with_cancel,
 )
+from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import NO_CANCEL, OrderTerms, PendingEnd
@@ -169,6 +171,8 @@ def is_end_unasked(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
         return False
     if not oms.is_trading(order.instrument) or oms.is_venue_square_off(order):
         return False
+    if not is_of_day(order, ist_date(oms.now).isoformat()):
+        return False  # it ended with its day
     if not cancel.proof:
         return not cancel.wanted and not cancel.calls
     return not cancel.answered_machine_ns or read.began_machine_ns <= cancel.answered_machine_ns
