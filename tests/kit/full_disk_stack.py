@@ -99,6 +99,12 @@ def all_new(now: dict[str, int], before: dict[str, int]) -> dict[str, int]:
     return now if all(now.values()) and not set(now.values()) & set(before.values()) else {}
 
 
+def is_flat_at(stack: Stack, ltp: float) -> bool:
+    """Trade around this price once more, as a market does; true once the exchange holds nothing."""
+    push(stack, ltp=ltp + 0.5 * (time.monotonic_ns() % 2), hold=True, depth=100_000)
+    return not stack.broker_net()
+
+
 def stay_alive(stack: Stack, seconds: float) -> dict[str, int]:
     """The processes, which are to be the same for so long."""
     before, until = processes(stack), time.monotonic() + seconds
@@ -124,8 +130,7 @@ def scenario(stack: Stack, folder: Path, seconds: float) -> dict[str, Any]:
         running = eventually(lambda: all_new(processes(stack), running), 60)
         eventually(lambda: works(stack), 60)
         running = stay_alive(stack, seconds)
-        push(stack, ltp=round(price * 0.95, 1), hold=True, depth=100_000)
-        eventually(lambda: not stack.broker_net(), 60)
+        eventually(lambda: is_flat_at(stack, round(price * 0.95, 1)), 60)
         free = os.statvfs(folder).f_bavail
         ended = sorted(name for name, pid in processes(stack).items() if pid != running[name])
         alerts = {row["code"] for row in stack.ask("alerts")} & {"DAEMON_GIVEN_UP", "DAEMON_STOPPED"}

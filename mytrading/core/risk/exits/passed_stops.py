@@ -122,7 +122,9 @@ def _fresh_quote(state: RiskState, position: Position, now: int) -> Quote | None
     if environment.lock_step:
         return quote
     starts = state.machine_ns < environment.patient_until
-    return None if starts or state.machine_ns - state.feed_ready_ns >= BLIND_NS else quote
+    # a feed that is not ready may still bring this instrument's prices, as one does whose disk is full
+    heard = max(state.feed_ready_ns, quote.received_ns)
+    return None if starts or state.machine_ns - heard >= BLIND_NS else quote
 
 
 def _clock(state: RiskState, now: int) -> int:
