@@ -190,7 +190,8 @@ def on_ghost(oms: OrderDecision, order: Order) -> None:
     if "place" not in rules.refusal_is_success + rules.refusal_unclear or goal is None or goal.state == "done":
         return
     if order.order_type is OrderType.MARKET and not goal.limit_only:
-        oms.change_goal(goal, limit_only=True, unpriced_machine_ns=0 if goal.price else oms.machine)
+        unpriced = 0 if goal.price else oms.machine
+        oms.change_goal(goal, limit_only=True, unpriced_machine_ns=unpriced, refused_machine_ns=oms.machine, shown=None)
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
