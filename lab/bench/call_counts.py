@@ -48,10 +48,10 @@ NOTED = {
     "calls_quote_engine": 106,
     "calls_signal_risk": 497,  # 92 more: margin of hedges, legs changed one by one, blocks of limits, contracts' days
     "calls_breach_risk": 76,  # until the goal is handed over; three ask if its owner sells, two for the quote before
-    "calls_exit_router": 137,  # until the request's bytes leave
+    "calls_exit_router": 155,  # until the request's bytes leave; 18 ask what keeps an exit from leaving, and its broker
     "calls_exit_after_commit": 11,
-    "calls_oms_entry": 118,  # with those of C
-    "calls_oms_exit": 158,  # with those of C
+    "calls_oms_entry": 131,  # with those of C; 13 ask if its broker takes entries, and whose name it has
+    "calls_oms_exit": 186,  # with those of C; 28 ask what keeps an exit from leaving, its type and what is under way
 }
 """Function calls on CPython 3.11."""
 TOLERANCE = 0.10

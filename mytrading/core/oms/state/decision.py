@@ -71,7 +71,8 @@ class OrderDecision:
 
     def broker(self, account: str) -> BrokerRules:
         """Return the row of the table of brokers that holds for an account: what may be believed of its books."""
-        return self.limits.broker_rules(self.state.brokers.get(account) or "")
+        limits = self.limits
+        return limits.broker_rules(self.state.brokers.get(account) or "") if limits.brokers else limits.unlisted
 
     def modify_rules(self, account: str) -> ModifyRules:
         """Return how orders of an account are changed: by its broker's row and the settings."""
