@@ -23,7 +23,8 @@ LOOKED_EVERY_NS = SECOND
 """Alerts are looked at so often: one that is seen so much later than a deadline was raised in time."""
 PROTECTION = frozenset({
     "POSITION_BARE", "PROTECTION_IN_DOUBT", "STOP_FAILED", "STOP_IN_DOUBT", "STOP_RELEASED", "STOP_NOT_MOVED",
-    "GOAL_STUCK", "CANCEL_STUCK", "ENGINE_STOP_BLIND", "ORDER_UNKNOWN", "ORDER_MISSING",
+    "GOAL_STUCK", "CANCEL_STUCK", "ENGINE_STOP_BLIND", "ORDER_UNKNOWN", "ORDER_MISSING", "EXIT_WAITS", "STOP_REPLACED",
+    "STOP_SHOWN_ENDED",
 })  # fmt: skip
 """Alerts by which an operator learns that a position may have no stop."""
 

@@ -331,10 +331,18 @@ class Stage:
         self.asked.append(Asked(machine_now(), instrument, EXIT))
         self._deliver("sell", _symbol(instrument), hook)
 
-    def exit_can_go(self, instrument: str) -> None:
-        """Note that the exit which was asked for could not go until now."""
+    def exit_can_go(self, instrument: str, in_seconds: float = 0.0) -> None:
+        """Note that the exit which was asked for could not go until now, or so many seconds from now."""
         last = max(number for number, one in enumerate(self.asked) if (one.instrument, one.word) == (instrument, EXIT))
-        self.asked[last] = self.asked[last]._replace(could_ns=machine_now())
+        self.asked[last] = self.asked[last]._replace(could_ns=machine_now() + round(in_seconds * SECOND))
+
+    def is_flat_within(self, instrument: str, seconds: float) -> bool:
+        """True once the venue shows that nothing is held; false if that takes longer."""
+        until = machine_now() + round(seconds * SECOND)
+        self.until(
+            lambda: not self.venue.net(instrument) or machine_now() >= until, seconds + 5.0, "time to pass", instrument
+        )
+        return not self.venue.net(instrument)
 
     def wait_flat(self, instrument: str, seconds: float = 15.0) -> None:
         """Wait until the venue shows that nothing is held."""
