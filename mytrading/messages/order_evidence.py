@@ -104,8 +104,8 @@ class ModifyState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     `out` while a call has no answer, `unproven` until a read shows its effect; `reads` counts those since
     `answered_machine_ns` that showed other terms. No call before `not_before_machine_ns`. A call that was given up at
     `doubt_machine_ns` may still take effect. `by_replacement`: the order is cancelled and another one placed.
-    `accepted`: the newest call was answered with success. `refused` are the terms of one that the order book does not
-    show all the same: they are not tried again by themselves.
+    `accepted`: the newest call was answered with success, or as its broker may answer a refusal. `refused` are the
+    terms of one that the order book does not show all the same: they are not tried again by themselves.
     """
 
     wanted: OrderTerms | None = None

@@ -174,8 +174,9 @@ def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) ->
         what = f"bound to broker order {order.broker_order_id}, but its modify answered {outcome.broker_order_id}"
         oms.record_illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
     else:
-        success = kind is Outcome.ACCEPTED
-        evidence = with_modify(order.evidence, out=False, answered_machine_ns=at, accepted=success)
+        # at some brokers a refusal cannot be told from a call of unknown fate: it counts as one that says success
+        said = kind is Outcome.ACCEPTED or "modify" in oms.broker(order.account).refusal_unclear
+        evidence = with_modify(order.evidence, out=False, answered_machine_ns=at, accepted=said)
         message = "" if order.evidence.cancel.wanted else outcome.message
         oms.change(order, "modify_answered", evidence=evidence, message=message or order.message)
     oms.request_read(order.account, "modify", positions=order.purpose.reduces)
@@ -280,7 +281,7 @@ def compare_with_book(oms: OrderDecision, order: Order, row: BrokerOrder, read: 
     return oms.change(order, "modify_again", evidence=evidence)
 
 
-_UNDONE = "it answered with success, but its order book shows no change"
+_UNDONE = "it answered with success, or with an error that says nothing, but its order book shows no change"
 
 
 def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:

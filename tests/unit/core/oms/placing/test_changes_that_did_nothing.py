@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mytrading.core.gateway.outcomes import result_of
 from mytrading.core.oms import OmsLimits
 from mytrading.core.orders.state_machine import ModifyRules
-from mytrading.messages.brokers import BrokerRules, StopMoving
+from mytrading.messages.brokers import PLAIN, BrokerRules, StopMoving
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose
 from mytrading.messages.orders import OrderChanged, ProtectionChanged, RequestAnswered
 from mytrading.messages.reports import ModeSeen
@@ -165,6 +165,21 @@ def test_call_of_unclear_answer_is_repeated_after_two_seconds_as_before() -> Non
         bench.tick(1 * SECOND)
         bench.read()
     assert change_calls(bench) == 2
+
+
+def test_refused_change_that_is_answered_with_an_error_without_a_reason_was_never_answered() -> None:
+    """HTTP 500 stands for a refusal at some brokers: it was repeated, and neither operator nor alert heard of it."""
+    bench = OrderBench(OmsLimits(unlisted=replace(PLAIN, refusal_unclear=("modify",))))
+    guarded(bench)
+    move(bench, 92.0)
+    bench.tick()
+    bench.end(bench.calls[-1], Outcome.UNKNOWN, message="HTTP 500: Failed to modify order")
+    for _ in range(20):
+        bench.read()
+        bench.tick(SECOND)
+    (answered,) = [row for row in bench.rows if isinstance(row, RequestAnswered)]
+    assert (answered.ok, change_calls(bench)) == (False, 1)
+    assert stops(bench)[0].trigger_price == 90.0 and live(bench) == 50
 
 
 def test_restart_forgets_no_success_that_was_none() -> None:
