@@ -28,13 +28,15 @@ class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class BrokerTrades(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All rows of the trade book for one order, summed: units and rupees."""
+    """All rows of the trade book for one order, summed: units and rupees; `price` (rupees) is that of the last row, for
+    rows that count no units."""
 
     broker_order_id: str
     instrument: str
     side: Side
     quantity: int
     value: float
+    price: float = 0.0
 
 
 class BrokerPosition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

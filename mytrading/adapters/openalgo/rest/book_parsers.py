@@ -218,6 +218,7 @@ def _trade(row: dict[str, Any], rules: BrokerRules) -> tuple[str, BrokerTrades]:
         side=_side(row),
         quantity=quantity,
         value=quantity * price if rules.trade_prices else 0.0,
+        price=price if rules.trade_prices and not quantity else 0.0,
     )
     return _text(row, "tradeid").strip(), trade
 

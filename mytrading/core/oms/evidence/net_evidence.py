@@ -92,6 +92,21 @@ def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bo
     return by_other_id and (first is None or first > order.call.began_machine_ns)
 
 
+def price_under_other_id(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> float:
+    """Return the price (rupees) of the one trade of a read that must be an order's though it bears the exchange's id;
+    0 without one, or where a stranger's order of that side and size is in the book."""
+    if oms.broker(order.account).trade_order_id is not TradeOrderId.EXCHANGE or not read.trades:
+        return 0.0
+    units = max(order.filled_seen, fills.stream, fills.book, fills.net)
+    rows = [row for row in read.trades if row.quantity == units > 0 and _may_be_its_trade(oms, order, row)]
+    alike = (
+        row.instrument == order.instrument and row.side is order.side and row.quantity == order.quantity
+        and (order.account, row.broker_order_id) not in oms.state.by_broker
+        for row in read.orders or ()
+    )  # fmt: skip
+    return rows[0].value / units if len(rows) == 1 and not any(alike) else 0.0
+
+
 def tells_end(
     oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, read: BooksRead, *, still: bool
 ) -> bool:

@@ -124,6 +124,9 @@ def settle_moved(oms: OrderDecision, moved: Moved) -> bool:
         return False
     for mismatch in (one, other):
         oms.emit(replace(mismatch, cleared=True, contradicted=False, unproven=False))
+        for position in oms.state.owner_positions(mismatch.net):
+            if position.confidence is not Confidence.CONFIRMED:
+                oms.emit_position(replace(position, confidence=Confidence.CONFIRMED, updated_ns=oms.now))
     return True
 
 

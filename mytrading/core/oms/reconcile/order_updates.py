@@ -71,7 +71,8 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
     units = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
     evidence, end = order.evidence, order.evidence.end
     if units > evidence.fills.stream:
-        evidence = replace(evidence, fills=replace(evidence.fills, stream=units))
+        named = row.average_price or evidence.fills.trade_price  # kept, as the source that confirms may name none
+        evidence = replace(evidence, fills=replace(evidence.fills, stream=units, trade_price=named))
     ended = order.state in TERMINAL
     voidable = end is None or isinstance(end, PendingEnd) or (isinstance(end, Disputed) and not ended)
     sighted = min(units, max(order.quantity, order.filled))  # one source is no sighting of more than was ordered
@@ -341,7 +342,7 @@ def _traded(oms: OrderDecision, order: Order, trades: BrokerTrades) -> ReportedF
     """The order's reported fills with its trades; their quantity counts only where the broker's rows count fills."""
     fills = order.evidence.fills
     if not oms.broker(order.account).trades_count_fills:
-        price = trades.value / trades.quantity if trades.quantity > 0 else 0.0
+        price = trades.value / trades.quantity if trades.quantity > 0 else trades.price
         known = fills.trade_sum == trades.quantity and abs(fills.trade_price - price) < 1e-9
         new = {"traded": True, "trade_price": price or fills.trade_price, "trade_sum": trades.quantity}
         return fills if known and fills.traded else replace(fills, **new)
@@ -350,8 +351,11 @@ def _traded(oms: OrderDecision, order: Order, trades: BrokerTrades) -> ReportedF
     return replace(fills, trades=trades.quantity, trade_value=trades.value)
 
 
-def _estimate(oms: OrderDecision, order: Order, read: BooksRead | None) -> float:
-    """Rupees at which units count whose price no source names: the position book's average, else what was asked."""
+def _estimate(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead | None) -> float:
+    """Rupees at which units count whose price no source names under our id: that of the one trade under another id that
+    must be theirs, else the position book's average, else what was asked."""
+    if read is not None and (price := net_evidence.price_under_other_id(oms, order, fills, read)) > 0:
+        return price
     average = net_positions.broker_average_price(oms, order.net, read) if read and not order.purpose.reduces else 0.0
     asked = order.plan.reference_price or order.price or order.trigger_price
     return average or asked or oms.position(order).average_price
@@ -361,7 +365,7 @@ def _learn(
     oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, read: BooksRead | None = None,
     *, proven: bool = False,
 ) -> None:  # fmt: skip
-    estimate = _estimate(oms, order, read)
+    estimate = _estimate(oms, order, evidence.fills, read)
     fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills, estimate)
     if fills.estimated != evidence.fills.price_estimated:
         evidence = replace(evidence, fills=replace(evidence.fills, price_estimated=fills.estimated))

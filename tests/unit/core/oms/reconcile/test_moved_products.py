@@ -239,6 +239,7 @@ def test_position_that_the_broker_shows_under_its_own_name_of_the_product_is_lef
     assert stop.open is not overnight and len(bench.broker.orders) == (3 if overnight else 2)
     assert not any(isinstance(row, UnmanagedChanged | PositionAdjusted) for row in bench.rows)
     assert "POSITION_CORRECTED" not in bench.codes() and bench.machine.state.mismatches == {}
+    assert {p.confidence for p in bench.machine.positions() if p.quantity} == {Confidence.CONFIRMED}
     assert [alert.code for alert in bench.alerts].count("PRODUCT_RENAMED") == (0 if limits else 1)
     bench.close("g1", instrument="NFO:A", product=NRML)
     seconds(bench, 8, fill=True)
