@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import net_positions, unread_rows
+from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import SENT
 from mytrading.messages.brokers import PositionScope, TradeOrderId, TradeQuantity
@@ -47,7 +47,7 @@ def with_net(
     )
     shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
     if not disputed and row.filled is None and _is_counted_by_net(oms, order, fills, read):
-        shown = max(shown, beyond - _others(oms, order, read))
+        shown = max(shown, min(beyond - _others(oms, order, read), _most_traded(oms, order, read)))
     level = order.filled + min(max(shown, 0), order.quantity - order.filled)
     lower = fills.net_lower + 1 if level < fills.net else 0
     if lower and lower < LOWER_READS:
@@ -80,6 +80,26 @@ def _is_counted_by_net(oms: OrderDecision, order: Order, fills: ReportedFills, r
     if oms.broker(order.account).trade_quantity is TradeQuantity.NOTHING:
         return True
     return fills.traded or read.trades is None or any(_may_be_its_trade(oms, order, row) for row in read.trades)
+
+
+def _most_traded(oms: OrderDecision, order: Order, read: BooksRead) -> int:
+    """The most units that an order may have unconfirmed by what books told before: what a net alone shows beyond that
+    is another order's, or of a position book that lags.
+
+    Trades that count fills bound it; and a position book that never had units which are held does not show them gone.
+    """
+    rules, unfilled = oms.broker(order.account), order.quantity - order.filled
+    if rules.trade_quantity is TradeQuantity.FILL and read.trades is not None:
+        traded = sum(row.quantity for row in read.trades if _may_be_its_trade(oms, order, row))
+        return min(unfilled, traded)
+    return unfilled if _has_shown_held(oms, order, read) else 0
+
+
+def _has_shown_held(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """False of an exit or stop while no position book has shown any of the units which it would close."""
+    owned = missing_units.owned_units(oms, order.net)
+    agreed, shown = oms.state.agreed.get(order.net) or 0, net_positions.broker_net(order.net, read)
+    return not order.purpose.reduces or agreed * owned > 0 or shown * owned > 0
 
 
 def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bool:

@@ -15,7 +15,7 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import CarriedShown
-from mytrading.messages.brokers import PositionScope
+from mytrading.messages.brokers import PositionScope, TradeOrderId
 from mytrading.messages.enums import BrokerStatus, Product
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order, Protection
@@ -224,6 +224,8 @@ def _strangers(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     rows = [row for row in read.orders or () if _strange(oms, key, row)]
     names = {row.broker_order_id for row in rows}
     loose = [row for row in read.trades or () if _strange(oms, key, row) and row.broker_order_id not in names]
+    if oms.broker(key.account).trade_order_id is not TradeOrderId.ORDER:
+        loose = []  # a trade under another id may be of any row of the order book, ours too
     units = sum(row.quantity * row.side.sign for row in loose)
     return units + sum(_units(row, closes=row.side.sign != sign) * row.side.sign for row in rows)
 
