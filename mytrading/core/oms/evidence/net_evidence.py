@@ -46,8 +46,10 @@ def with_net(
         order.net in oms.state.mismatches,
     )
     shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
-    if not disputed and row.filled is None and _is_counted_by_net(oms, order, fills, read):
-        shown = max(shown, min(beyond - _others(oms, order, read), _most_traded(oms, order, read)))
+    if row.filled is None and _is_counted_by_net(oms, order, fills, read):
+        counted = min(beyond - _others(oms, order, read), _most_traded(oms, order, read))
+        if not disputed or (fills.traded and counted == beyond):  # of a disputed net it must be all, and a trade its own
+            shown = max(shown, counted)
     level = order.filled + min(max(shown, 0), order.quantity - order.filled)
     lower = fills.net_lower + 1 if level < fills.net else 0
     if lower and lower < LOWER_READS:
@@ -100,6 +102,11 @@ def _has_shown_held(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     owned = missing_units.owned_units(oms, order.net)
     agreed, shown = oms.state.agreed.get(order.net) or 0, net_positions.broker_net(order.net, read)
     return not order.purpose.reduces or agreed * owned > 0 or shown * owned > 0
+
+
+def may_have_traded(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if the trade book has a row that may be the order's under another id: a lagging net denies no fill then."""
+    return any(_may_be_its_trade(oms, order, row) for row in read.trades or ())
 
 
 def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bool:

@@ -167,6 +167,7 @@ def _reading(
     denies = denies and row.status in (*ENDS, *OPEN) and combine_fills(order, 0.0, fills).seen > order.filled
     net_denies = None
     names_order = oms.broker(order.account).trade_order_id is TradeOrderId.ORDER
+    denies = denies and not (not names_order and net_evidence.may_have_traded(oms, order, read))
     asked = denies and (row.status in OPEN or not names_order)
     if asked and missing_units.tells_beside_others(oms, order.net, read):
         beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
