@@ -133,8 +133,9 @@ def tells_end(
     if lists_trades and read.trades is not None and not fills.traded:
         return True
     waited = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
-    shown = still and _beyond(oms, order, read) is not None
-    if fills.traded:
+    beyond = _beyond(oms, order, read)
+    shown = still and beyond is not None
+    if fills.traded or (beyond and beyond > 0 and may_have_traded(oms, order, read)):
         return waited and shown and _others(oms, order, read) == 0
     return waited or shown
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.brokers import UNLISTED, BrokerRules, PositionScope, TradeOrderId, TradeQuantity
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import PositionAdjusted, PositionChanged
 from tests.kit.fake_broker import SECOND, OrderBench, Placed
 from tests.kit.state_digest import state_digest
@@ -316,3 +316,25 @@ def test_fill_of_an_exit_was_withdrawn_by_a_lagging_net_while_its_trade_stood_un
     go_on(bench, 4)
     assert bench.position().quantity == 20
     assert [call.order.quantity for call in bench.calls if call.call is Call.PLACE] == [20]
+
+
+def test_exit_ended_without_its_fill_while_one_of_unknown_fate_might_have_made_it() -> None:
+    """Twenty of fifty had been sold when it was cancelled, and fifty were sold once more after it."""
+    bench = bench_of("exchange's id")
+    for name, strategy in (("e1", "s1"), ("e2", "s2")):
+        bench.enter(name, 50, strategy=strategy, reference_price=99.0)
+        entry = bench.accept()
+        bench.broker.trade(entry, 50, 100.0)
+        bench.report(entry)
+        go_on(bench, 3)
+    bench.close("g2", strategy="s2")
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    bench.close("g1")
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 20, 100.0)
+    bench.broker.drop(leaving)
+    go_on(bench, 12)
+    ended = bench.order(leaving.client_order_id)
+    assert ended.state is not OrderState.CANCELLED or ended.filled == 20
+    sent = [call.order for call in bench.calls if call.call is Call.PLACE and call.order.strategy == "s1"]
+    assert all(order.quantity <= 30 for order in sent)

@@ -126,6 +126,7 @@ def test_stop_that_the_stream_called_rejected_after_its_cancel_was_refused_got_n
     (cancel,) = bench.calls
     bench.end(cancel, Outcome.REFUSED, message="refused by the risk desk")
     bench.report(stop, status=BrokerStatus.REJECTED)
+    bench.broker.untrue = {stop.id: BrokerStatus.REJECTED}
     wait(bench, 10)
     assert calls_of(bench, Purpose.EXIT) == []
     assert [call.call for call in bench.calls] == [Call.CANCEL]
