@@ -482,6 +482,9 @@ class Storm:
                 order.broker_order_id for order in orders.values() if order.owner == level.owner and is_live(order)
             ]
             resting = [placed for name in names if (placed := self.bench.broker.orders.get(name)) and placed.open]
-            triggers = {placed.trigger_price for placed in resting if placed.order_type is OrderType.SL}
+            # a stop whose change the broker refused, or did not make, stays where it is, and an operator is told
+            told = {alert.subject for alert in self.bench.alerts if alert.code == "STOP_NOT_MOVED"}
+            moved = [placed for placed in resting if placed.client_order_id not in told]
+            triggers = {placed.trigger_price for placed in moved if placed.order_type is OrderType.SL}
             settled = not triggers or (level.moving is None and triggers == {level.trigger})
             assert settled, f"{level}: stops rest at {triggers}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import net_positions, unread_rows
+from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import SENT
 from mytrading.messages.brokers import PositionScope, TradeOrderId, TradeQuantity
@@ -46,8 +46,10 @@ def with_net(
         order.net in oms.state.mismatches,
     )
     shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
-    if not disputed and row.filled is None and _is_counted_by_net(oms, order, fills, read):
-        shown = max(shown, beyond - _others(oms, order, read))
+    if row.filled is None and _is_counted_by_net(oms, order, fills, read):
+        counted = min(beyond - _others(oms, order, read), _most_traded(oms, order, read))
+        if not disputed or (fills.traded and counted == beyond):  # of a disputed net it must be all
+            shown = max(shown, counted)
     level = order.filled + min(max(shown, 0), order.quantity - order.filled)
     lower = fills.net_lower + 1 if level < fills.net else 0
     if lower and lower < LOWER_READS:
@@ -80,6 +82,32 @@ def _is_counted_by_net(oms: OrderDecision, order: Order, fills: ReportedFills, r
     if oms.broker(order.account).trade_quantity is TradeQuantity.NOTHING:
         return True
     return fills.traded or read.trades is None or any(_may_be_its_trade(oms, order, row) for row in read.trades)
+
+
+def _most_traded(oms: OrderDecision, order: Order, read: BooksRead) -> int:
+    """The most units that an order may have unconfirmed by what books told before: what a net alone shows beyond that
+    is another order's, or of a position book that lags.
+
+    Trades that count fills bound it; and a position book that never had units which are held does not show them gone.
+    """
+    rules, unfilled = oms.broker(order.account), order.quantity - order.filled
+    if rules.trade_quantity is TradeQuantity.FILL and read.trades is not None:
+        named = sum(row.quantity for row in read.trades if row.broker_order_id == order.broker_order_id)
+        other = sum(row.quantity for row in read.trades if _may_be_its_trade(oms, order, row))
+        return min(unfilled, max(0, named - order.filled) + other)
+    return unfilled if _has_shown_held(oms, order, read) else 0
+
+
+def _has_shown_held(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """False of an exit or stop while no position book has shown any of the units which it would close."""
+    owned = missing_units.owned_units(oms, order.net)
+    agreed, shown = oms.state.agreed.get(order.net) or 0, net_positions.broker_net(order.net, read)
+    return not order.purpose.reduces or agreed * owned > 0 or shown * owned > 0
+
+
+def may_have_traded(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if the trade book has a row that may be the order's under another id: a lagging net denies no fill then."""
+    return any(_may_be_its_trade(oms, order, row) for row in read.trades or ())
 
 
 def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bool:
@@ -121,8 +149,9 @@ def tells_end(
     if lists_trades and read.trades is not None and not fills.traded:
         return True
     waited = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
-    shown = still and _beyond(oms, order, read) is not None
-    if fills.traded:
+    beyond = _beyond(oms, order, read)
+    shown = still and beyond is not None
+    if fills.traded or (beyond and beyond > 0 and may_have_traded(oms, order, read)):
         return waited and shown and _others(oms, order, read) == 0
     return waited or shown
 

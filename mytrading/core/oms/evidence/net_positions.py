@@ -15,7 +15,7 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import CarriedShown
-from mytrading.messages.brokers import PositionScope
+from mytrading.messages.brokers import PositionScope, TradeOrderId
 from mytrading.messages.enums import BrokerStatus, Product
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order, Protection
@@ -158,13 +158,20 @@ def order_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead)
     """True if the order book, where the trade book lacks our fills, proves units that the position book lacks."""
     if _closes_unlisted(oms, key) or trades_complete(oms, key, read) or not lists_our_fills(oms, key, read):
         return False
+    if oms.broker(key.account).trade_order_id is not TradeOrderId.ORDER:
+        # trades under other ids are ours and strangers' alike: no row of them may be added to our fills
+        return _lacks(oms, key, read, sum(row.quantity * row.side.sign for row in _trades_of(key, read)))
     traded = sum(order.filled * order.side.sign for order in filled_today(oms, key))
     return _lacks(oms, key, read, traded + _strangers(oms, key, read))
 
 
+def _trades_of(key: NetKey, read: BooksRead) -> list[BrokerTrades]:
+    return [row for row in read.trades or () if row.instrument == key.instrument]
+
+
 def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     """Signed units by the trade book; of carried units, where no fill of ours proves it, by the order book too."""
-    rows = [row for row in read.trades or () if row.instrument == key.instrument]
+    rows = _trades_of(key, read)
     if filled_today(oms, key) or not carried_units_shown(oms, key.account, key.instrument):
         return sum(row.quantity * row.side.sign for row in rows)
     return sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row)) + _strangers(oms, key, read)

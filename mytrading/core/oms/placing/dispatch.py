@@ -230,7 +230,8 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
     cancel = order.evidence.cancel
     if budget <= 0 or cancel.not_before_machine_ns > oms.machine:
         return 0
-    proven = cancel.calls and isinstance(order.evidence.end, PendingEnd)
+    end = order.evidence.end
+    proven = cancel.calls and isinstance(end, PendingEnd) and not entries.is_end_untrue(oms, order, end.status)
     if (proven and (not cancel.proof or cancel.answered_machine_ns)) or order.filled_seen >= order.quantity:
         return 0  # of what was said to have ended only the proof is missing, and no cancel would bring it
     calls, limits = cancel.calls + 1, oms.limits

@@ -14,7 +14,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, EntryChurned, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, ModeCleared, StrategySwitch, TradingState, WithdrawRequested
-from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, TradingLevel
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity, TradingLevel
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Goal, Order, OrderChanged
 
@@ -164,6 +164,19 @@ def cancel_order(oms: OrderDecision, order: Order, reason: str) -> None:
         if evidence.modify.by_replacement:
             evidence = state_machine.with_modify(evidence, by_replacement=False)
         oms.change(order, "withdrawing", evidence=evidence, message=reason)
+
+
+def is_end_untrue(oms: OrderDecision, order: Order, status: BrokerStatus) -> bool:
+    """True if an exit or stop that is shown rejected may live: its broker says so of a refused change or cancel too.
+
+    A stop shown ended before its first cancel was not rejected by that, but perhaps by a change that none shows done.
+    """
+    if status is not BrokerStatus.REJECTED or status not in oms.broker(order.account).live_ends:
+        return False
+    cancel, change = order.evidence.cancel, order.evidence.modify
+    if order.purpose is Purpose.STOP and cancel.proof:
+        return cancel.refused and (change.refused is not None or change.unproven or change.out)
+    return order.purpose.reduces and (cancel.refused or (change.calls > 0 and order.purpose is not Purpose.STOP))
 
 
 def on_withdraw(oms: OrderDecision, message: WithdrawEntries | WithdrawRequested) -> None:

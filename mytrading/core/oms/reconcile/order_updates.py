@@ -143,11 +143,9 @@ def _without_untrue_rejection(oms: OrderDecision, order: Order, row: BrokerOrder
     """The row; `rejected` of a live exit or stop has no meaning at a broker that says so of a refused change or cancel.
 
     An exit is cancelled by its id then, as another follows it; of a stop the protection takes care."""
-    if row.status is not BrokerStatus.REJECTED or not order.purpose.reduces or order.state not in RESTING:
+    if order.state not in RESTING or not entries.is_end_untrue(oms, order, row.status):
         return row
-    cancel, asked = order.evidence.cancel, order.evidence.modify.calls > 0 and order.purpose is not Purpose.STOP
-    if BrokerStatus.REJECTED not in oms.broker(order.account).live_ends or not (cancel.refused or asked):
-        return row
+    cancel = order.evidence.cancel
     if not cancel.calls and not cancel.wanted:
         entries.cancel_order(oms, order, "replaced: it is shown rejected after a change, which may have been refused")
     elif cancel.calls and not cancel.refused:
@@ -170,6 +168,7 @@ def _reading(
     denies = denies and row.status in (*ENDS, *OPEN) and combine_fills(order, 0.0, fills).seen > order.filled
     net_denies = None
     names_order = oms.broker(order.account).trade_order_id is TradeOrderId.ORDER
+    denies = denies and not (not names_order and net_evidence.may_have_traded(oms, order, read))
     asked = denies and (row.status in OPEN or not names_order)
     if asked and missing_units.tells_beside_others(oms, order.net, read):
         beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)

@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.brokers import UNLISTED, BrokerRules, PositionScope, TradeOrderId, TradeQuantity
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import PositionAdjusted, PositionChanged
 from tests.kit.fake_broker import SECOND, OrderBench, Placed
 from tests.kit.state_digest import state_digest
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0, "reference_price": 99.0}
+A = ("NFO:A", Product.MIS)
 WHOLE = {"positions": PositionScope.NET}
 ROWS_OF_ORDERS = BrokerRules(
     name="rows", trade_quantity=TradeQuantity.ORDER, trade_order_id=TradeOrderId.ORDER, positions=PositionScope.NET
@@ -276,3 +277,97 @@ def test_exit_was_booked_at_the_entrys_price_though_a_trade_under_the_exchanges_
     rules = EXCHANGE_IDS
     bench = OrderBench(OmsLimits(unlisted=rules), names_filled=False, exchange_ids=True)
     assert sold_at_99(bench, stream=False) == pytest.approx(-50.0)
+
+
+def held_unseen(form: str) -> tuple[OrderBench, Placed]:
+    """Fifty units bought whole and guarded, which order book and stream tell of; the position book lags and has 0."""
+    bench = bench_of(form)
+    bench.broker.net[A] = 0
+    lagging = bench.broker.books(bench.time).positions
+    bench.enter("e1", 50, **PLAN)
+    entry = bench.accept()
+    bench.broker.trade(entry, 50, 100.0)
+    bench.report(entry)
+    bench.read(positions=lagging)
+    stop = bench.accept()
+    bench.read(positions=lagging)
+    assert bench.position().quantity == 50
+    return bench, stop
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_stop_that_filled_in_part_was_whole_by_a_position_book_that_had_never_shown_its_units(form: str) -> None:
+    """Twenty of fifty were sold; the book still said 0, and the thirty left had no owner here and no stop."""
+    bench, stop = held_unseen(form)
+    bench.broker.trigger(stop)
+    bench.broker.trade(stop, 20, 90.0)
+    bench.broker.net[A], there = 0, bench.broker.net[A]
+    go_on(bench, 3)
+    assert bench.order(stop.client_order_id).filled in (0, 20), "never more than was sold"
+    assert bench.position().quantity >= 30
+    bench.broker.net[A] = there
+    go_on(bench, 6)
+    if form != "exchange's id, not in the table":  # nothing there names the stop as the one that traded
+        assert (bench.order(stop.client_order_id).filled, bench.position().quantity) == (20, 30)
+
+
+def test_units_that_a_person_sold_stayed_owned_where_trades_bear_another_id() -> None:
+    """Each trade of ours counted as a stranger's too: seven units more were guarded than held, for the whole day."""
+    bench = bench_of("exchange's id")
+    bench.enter("e1", 50, **PLAN)
+    entry = bench.accept()
+    bench.broker.trade(entry, 50, 100.0)
+    bench.report(entry)
+    go_on(bench, 3)
+    assert (bench.position().quantity, resting_stops(bench)) == (50, 50)
+    bench.broker.by_hand(43)
+    go_on(bench, 30)
+    assert (bench.position().quantity, resting_stops(bench)) == (43, 43)
+
+
+def test_fill_of_an_exit_was_withdrawn_by_a_lagging_net_while_its_trade_stood_under_another_id() -> None:
+    """Thirty of fifty had been sold; the next exit was for all fifty, and thirty were short after it."""
+    bench = bench_of("exchange's id")
+    bench.enter("e1", 50, reference_price=99.0)
+    entry = bench.accept()
+    bench.broker.trade(entry, 50, 100.0)
+    bench.report(entry)
+    go_on(bench, 3)
+    lagging = bench.broker.books(bench.time).positions
+    bench.close("g1")
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 30, 100.0)
+    bench.report(leaving)
+    go_on(bench, 2, positions=lagging)
+    for _ in range(8):
+        for call in [call for call in bench.calls if call.call is Call.CANCEL]:
+            bench.cancel(call)
+        go_on(bench, 1, positions=lagging)
+    assert leaving.status is BrokerStatus.CANCELLED, "it rested too long"
+    assert "FILL_WITHDRAWN" not in bench.codes()
+    assert all(call.order.quantity <= 20 for call in bench.calls)
+    go_on(bench, 4)
+    assert bench.position().quantity == 20
+    assert [call.order.quantity for call in bench.calls if call.call is Call.PLACE] == [20]
+
+
+def test_exit_ended_without_its_fill_while_one_of_unknown_fate_might_have_made_it() -> None:
+    """Twenty of fifty had been sold when it was cancelled, and fifty were sold once more after it."""
+    bench = bench_of("exchange's id")
+    for name, strategy in (("e1", "s1"), ("e2", "s2")):
+        bench.enter(name, 50, strategy=strategy, reference_price=99.0)
+        entry = bench.accept()
+        bench.broker.trade(entry, 50, 100.0)
+        bench.report(entry)
+        go_on(bench, 3)
+    bench.close("g2", strategy="s2")
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    bench.close("g1")
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 20, 100.0)
+    bench.broker.drop(leaving)
+    go_on(bench, 12)
+    ended = bench.order(leaving.client_order_id)
+    assert ended.state is not OrderState.CANCELLED or ended.filled == 20
+    sent = [call.order for call in bench.calls if call.call is Call.PLACE and call.order.strategy == "s1"]
+    assert all(order.quantity <= 30 for order in sent)

@@ -100,6 +100,41 @@ def test_exit_went_beside_a_live_stop_that_is_shown_rejected_after_its_cancel_wa
     assert calls_of(bench, Purpose.EXIT) == [Call.PLACE]
 
 
+def test_stop_that_was_rejected_stayed_live_for_ever_after_a_refused_cancel_of_it() -> None:
+    """The refusal named no reason: the position had no stop any more, and no exit of it was ever sent."""
+    bench = bench_of(live_ends=(BrokerStatus.REJECTED,))
+    stop = guarded(bench)
+    bench.broker.drop(stop, BrokerStatus.REJECTED)
+    wait(bench, 1)
+    (cancel,) = bench.calls
+    bench.end(cancel, Outcome.REFUSED)
+    wait(bench, 2)
+    assert bench.order(stop.client_order_id).state is OrderState.REJECTED
+    assert calls_of(bench, Purpose.STOP) == [Call.PLACE]
+    bench.accept()
+    wait(bench, 1)
+    bench.close("g1")
+    bench.cancel()
+    wait(bench, 2)
+    assert calls_of(bench, Purpose.EXIT) == [Call.PLACE]
+
+
+def test_stop_that_the_stream_called_rejected_after_its_cancel_was_refused_got_no_second_cancel() -> None:
+    bench = bench_of(live_ends=(BrokerStatus.REJECTED,))
+    stop = guarded(bench)
+    bench.close("g1")
+    (cancel,) = bench.calls
+    bench.end(cancel, Outcome.REFUSED, message="refused by the risk desk")
+    bench.report(stop, status=BrokerStatus.REJECTED)
+    bench.broker.untrue = {stop.id: BrokerStatus.REJECTED}
+    wait(bench, 10)
+    assert calls_of(bench, Purpose.EXIT) == []
+    assert [call.call for call in bench.calls] == [Call.CANCEL]
+    bench.cancel(bench.calls[0])
+    wait(bench, 2)
+    assert calls_of(bench, Purpose.EXIT) == [Call.PLACE]
+
+
 def test_second_fill_was_not_looked_for_where_trade_rows_carry_the_orders_quantity() -> None:
     """It stood without a stop until positions were next polled, a minute later."""
     rules = replace(PLAIN, trade_quantity=TradeQuantity.ORDER)
