@@ -48,7 +48,7 @@ def with_net(
     shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
     if row.filled is None and _is_counted_by_net(oms, order, fills, read):
         counted = min(beyond - _others(oms, order, read), _most_traded(oms, order, read))
-        if not disputed or (fills.traded and counted == beyond):  # of a disputed net it must be all, and a trade its own
+        if not disputed or (fills.traded and counted == beyond):  # disputed: all of it, and a trade its own
             shown = max(shown, counted)
     level = order.filled + min(max(shown, 0), order.quantity - order.filled)
     lower = fills.net_lower + 1 if level < fills.net else 0

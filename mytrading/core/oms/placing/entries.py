@@ -169,7 +169,7 @@ def cancel_order(oms: OrderDecision, order: Order, reason: str) -> None:
 def is_end_untrue(oms: OrderDecision, order: Order, status: BrokerStatus) -> bool:
     """True if an exit or stop that is shown rejected may live: its broker says so of a refused change or cancel too.
 
-    A stop shown ended before its first cancel was not rejected by that, but perhaps by a change that nothing shows done.
+    A stop shown ended before its first cancel was not rejected by that; perhaps by a change that no book shows done.
     """
     if status is not BrokerStatus.REJECTED or status not in oms.broker(order.account).live_ends:
         return False

@@ -264,7 +264,7 @@ def held_unseen(form: str) -> tuple[OrderBench, Placed]:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_stop_that_filled_in_part_was_whole_by_a_position_book_that_had_never_shown_its_units(form: str) -> None:
-    """Twenty of fifty were sold; the book still said 0, and the thirty left were held by nobody here, without a stop."""
+    """Twenty of fifty were sold; the book still said 0, and the thirty left were nobody's, without a stop."""
     bench, stop = held_unseen(form)
     bench.broker.trigger(stop)
     bench.broker.trade(stop, 20, 90.0)
