@@ -151,7 +151,8 @@ def tells_end(
     waited = oms.machine - order.evidence.seen_machine_ns >= oms.limits.ghost_gap
     beyond = _beyond(oms, order, read)
     shown = still and beyond is not None
-    if fills.traded or (beyond and beyond > 0 and may_have_traded(oms, order, read)):
+    by_exchange = rules.trade_order_id is TradeOrderId.EXCHANGE  # else an own trade mostly bears its id
+    if fills.traded or (by_exchange and beyond and beyond > 0 and may_have_traded(oms, order, read)):
         return waited and shown and _others(oms, order, read) == 0
     return waited or shown
 
