@@ -38,6 +38,6 @@ def engine_stops_text(account: str, rules: BrokerRules) -> str:
         return ""
     why = finding(rules) if rules.standing is Standing.REFUSED else "a stop order does not reach it as a stop"
     return (
-        f"the engine holds all stops of account {account}, because of its broker {rules.name}: {why}. They end when the "
-        "stack stops or its quotes fail: nothing rests at the broker"
+        f"the engine holds all stops of account {account}, because of its broker {rules.name}: {why}. They end when "
+        "the stack stops or its quotes fail: nothing rests at the broker"
     )
