@@ -87,6 +87,65 @@ class MarketForm(StrEnum):
     UNKNOWN = "unknown"
 
 
+class FrameKind(StrEnum):
+    """The extent of a market-data frame, by what it holds."""
+
+    LTP = "ltp"
+    QUOTE = "quote"
+    DEPTH = "depth"
+
+
+class StampSource(StrEnum):
+    """Whose clock the `timestamp` of a frame is."""
+
+    RECEIPT = "receipt"
+    """Of OpenAlgo's server, when it received the broker's message."""
+    EXCHANGE = "exchange"
+    UNKNOWN = "unknown"
+
+
+class FeedRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the frames and REST quotes of a broker mean. These hold for the broker that the ping of a source names, in
+    analyze mode too, since the sandbox of OpenAlgo has the prices of the broker."""
+
+    price_frames: tuple[FrameKind, ...] = ()
+    """Frames whose last price is that of a trade; empty: not known, so any, and of two that differ Quote's."""
+    volume_frame: FrameKind | None = None
+    """The frame that carries the day's volume; None: not known, so the fullest that has one."""
+    has_depth: bool = True
+    """False: Depth is refused, and Quote frames carry bid and ask."""
+    not_previous_close: tuple[FrameKind, ...] = ()
+    """Frames whose `close` is not the close of the previous trading day."""
+    rest_previous_close: bool = True
+    """False: `prev_close` of a REST quote is something else."""
+    bare_tokens: bool = False
+    """True if messages find their instrument by the token alone, without its exchange."""
+    republishes: bool = False
+    """True if the same values are sent again with new stamps while nothing comes from the broker."""
+    index_prices: bool = True
+    """False: frames of indices carry no price, so that it is asked for over REST."""
+    multiquote_seconds: float = 1.0
+    """Seconds between two `multiquotes` calls that the broker's own limit allows."""
+    has_open_interest: bool = True
+    """False: the open interest of frames is wrong, and counts as not given."""
+    stamps: StampSource = StampSource.UNKNOWN
+
+
+class HistoryRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What the history of a broker means."""
+
+    available: bool = True
+    """False: each answer is an empty success."""
+    minutes_late: int = 0
+    """Minutes by which each stamp of minute bars is late on every server; 0 also where it depends on its zone."""
+    days_early: int = 0
+    """Days by which each date of daily bars is early on every server."""
+    empty_when_failed: bool = True
+    """True if a failed read may be answered with success and no bars."""
+    shifted_intervals: tuple[str, ...] = ()
+    """Intervals, in OpenAlgo's words, whose bars begin at other minutes than the session's: they are built from 1m."""
+
+
 class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One broker, by OpenAlgo's own name for it. Words are in lower case, one blank between their parts."""
 
@@ -167,6 +226,10 @@ class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """Books of which a failed read may be answered with success and no rows."""
     zero_funds_when_failed: bool = True
     """True if a failed read of the funds may be answered with zeros."""
+    feed: FeedRules = FeedRules()
+    """What its frames and REST quotes mean."""
+    history: HistoryRules = HistoryRules()
+    """What its history means."""
 
     @property
     def trades_count_fills(self) -> bool:
