@@ -35,6 +35,7 @@ from mytrading.messages.ops import (
     OrderRequestQuery,
     OrderRequestResult,
     PositionsQuery,
+    SignalsQuery,
     StatusQuery,
 )
 from mytrading.messages.run_config import RUN_FILE, RunConfig, decode_run_config
@@ -391,6 +392,11 @@ class Stage:
         rows = self._ask(PositionsQuery()) or []
         own = (row for row in rows if not row["strategy"].startswith("("))
         return sum(row["quantity"] for row in own if row["instrument"] == instrument)
+
+    def is_denied_unready(self, instrument: str) -> bool:
+        """True if the stack says of its newest signal for an instrument that it was denied while not ready."""
+        rows = [row for row in self._ask(SignalsQuery()) or [] if row["watch"] == instrument]
+        return bool(rows) and any(text.startswith("NOT_READY") for text in rows[-1]["denied"])
 
     def compare_ledger(self, instrument: str, seconds: float = 15.0) -> None:
         """Note a difference of the stack's ledger and the venue that does not end within some seconds."""
