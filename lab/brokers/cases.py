@@ -46,7 +46,7 @@ def enter_and_guard(stage: Stage, share: str) -> None:
     """Enter at a held price, and wait until all units are held with a stop at the venue, and the stack shows them."""
     stage.hold_price(share, SHARES[share.partition(":")[2]])
     stage.enter(share)
-    stage.until(lambda: stage.venue.net(share) == UNITS, 15.0, f"{UNITS} of {share} held", share)
+    stage.await_entry(lambda: stage.venue.net(share) == UNITS, 15.0, f"{UNITS} of {share} held", share)
     stage.until(lambda: stage.covered(share) == UNITS, 10.0, f"a stop for {UNITS} of {share}", share)
     stage.until(lambda: stage.shown(share) == UNITS, 15.0, f"{UNITS} of {share} shown by the stack", share)
 
@@ -59,7 +59,7 @@ def enter_in_parts(stage: Stage, share: str) -> int:
     price = SHARES[share.partition(":")[2]]
     stage.hold_price(share, price, 4)
     stage.enter(share)
-    stage.until(lambda: stage.venue.net(share), 15.0, f"a part of {share} filled", share)
+    stage.await_entry(lambda: stage.venue.net(share), 15.0, f"a part of {share} filled", share)
     stage.freeze_price(share)
     stage.until(lambda: stage.covered(share) == stage.venue.net(share), 10.0, f"a stop for the part of {share}", share)
     stage.hold_price(share, price)
@@ -131,20 +131,15 @@ def killed_on_the_way(stage: Stage, share: str) -> None:
     stage.hold_price(share, SHARES[share.partition(":")[2]])
     stage.enter(share)
     stage.kill_router()
-    stage.until(lambda: _guarded(stage, share) or stage.is_denied_unready(share), 20.0, "all held, or denied", share)
-    if not _guarded(stage, share):
-        stage.enter(share)  # one that met the recovery of the router is denied with that reason: it is given again
-    stage.until(lambda: _guarded(stage, share), 20.0, "all held, with a stop", share)
+    stage.await_entry(
+        lambda: stage.covered(share) == stage.venue.net(share) == UNITS, 20.0, "all held, with a stop", share
+    )
     stage.until(lambda: stage.shown(share) == UNITS, 15.0, f"{UNITS} of {share} shown by the stack", share)
     stage.await_next_kill()
     stage.ask_exit(share)
     stage.kill_router()
     stage.exit_can_go(share)
     stage.wait_flat(share)
-
-
-def _guarded(stage: Stage, share: str) -> bool:
-    return stage.covered(share) == stage.venue.net(share) == UNITS
 
 
 @case("entry refused")
@@ -242,7 +237,7 @@ _add_foreign_rows("rows of a stranger without a known symbol", listed=False)
 def carried_night(stage: Stage, _: str) -> None:
     """A future that is carried overnight has its stop again after the next open, and goes out by an alert."""
     stage.enter(FUTURE, FUTURE_UNITS, "Carry")
-    stage.until(lambda: stage.covered(FUTURE) == FUTURE_UNITS, 25.0, "the future with its stop", FUTURE)
+    stage.await_entry(lambda: stage.covered(FUTURE) == FUTURE_UNITS, 25.0, "the future with its stop", FUTURE, "Carry")
     evening = stage.market_ns // DAY * DAY + round(9.97 * HOUR)
     stage.pass_night(evening)
     stage.until(lambda: stage.covered(FUTURE) == FUTURE_UNITS, 40.0, "the stop after the night", FUTURE)

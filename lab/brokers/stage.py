@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -104,6 +104,12 @@ class UpEnded(Unplayed):
     """`mytrading up` did not start the stack."""
 
 
+class _Denial(NamedTuple):
+    """The stack's reason for a denied entry."""
+
+    text: str
+
+
 class Stage:
     """A simulator and a stack for one broker, in `folder`; use it in a `with` block. Unless it `enters`, nothing waits
     for entries to be open."""
@@ -121,6 +127,7 @@ class Stage:
         self._alerts: AlertLog | None = None
         self._prices: HeldPrices | None = None
         self._killed_ns = self._case_ns = 0
+        self._denied: set[str] = set()
         _make_home(home, self._home)
 
     def __enter__(self) -> Stage:
@@ -322,6 +329,33 @@ class Stage:
         self.asked.append(Asked(machine_now(), instrument, ENTRY, units))
         self._deliver("buy", _symbol(instrument), hook)
 
+    def await_entry(
+        self, came: Callable[[], object], seconds: float, what: str, instrument: str, hook: str = "Desk"
+    ) -> None:
+        """Wait until the entry that was asked for has come, as `until` does.
+
+        One that the stack says it denied because it was not ready (a busy machine, a router that recovers) is asked
+        for again, as a person would, in place of the one before.
+        """
+        for _ in range(3):
+            found = self.until(lambda: came() or self._unready_denial(instrument), seconds, what, instrument)
+            if not isinstance(found, _Denial):
+                return
+            asked = next(one for one in reversed(self.asked) if (one.instrument, one.word) == (instrument, ENTRY))
+            self.asked.remove(asked)
+            self.enter(instrument, asked.units, hook)
+        raise Unplayed(f"expected {what}; the stack denied the entry of {instrument} three times")
+
+    def _unready_denial(self, instrument: str) -> _Denial | None:
+        """What the stack says of its newest signal for an instrument, once, if it denied that as not ready."""
+        rows = [row for row in self._ask(SignalsQuery()) or [] if row["watch"] == instrument]
+        if not rows or rows[-1]["id"] in self._denied:
+            return None
+        text = next((text for text in rows[-1]["denied"] if text.startswith("NOT_READY")), "")
+        if text:
+            self._denied.add(rows[-1]["id"])
+        return _Denial(text) if text else None
+
     def leave(self, instrument: str, hook: str = "Desk") -> None:
         """Ask for the exit by an alert, and wait until the venue shows that nothing is held."""
         self.ask_exit(instrument, hook)
@@ -392,11 +426,6 @@ class Stage:
         rows = self._ask(PositionsQuery()) or []
         own = (row for row in rows if not row["strategy"].startswith("("))
         return sum(row["quantity"] for row in own if row["instrument"] == instrument)
-
-    def is_denied_unready(self, instrument: str) -> bool:
-        """True if the stack says of its newest signal for an instrument that it was denied while not ready."""
-        rows = [row for row in self._ask(SignalsQuery()) or [] if row["watch"] == instrument]
-        return bool(rows) and any(text.startswith("NOT_READY") for text in rows[-1]["denied"])
 
     def compare_ledger(self, instrument: str, seconds: float = 15.0) -> None:
         """Note a difference of the stack's ledger and the venue that does not end within some seconds."""
