@@ -21,7 +21,7 @@ REFUSED = ("groww", "paytm")
 """Brokers whose server cannot keep a stop, or whose books cannot be believed: entries have to be refused."""
 LISTED = ("deltaexchange", "dhan_sandbox")
 """Brokers that are no broker of Indian markets, or no broker: listed, not conformed."""
-SIDE_BY_SIDE = 12
+SIDE_BY_SIDE = 16
 """Stages that fit into two cores: one takes 6 % of a core while its market runs, and six seconds of one to start."""
 
 Progress = Callable[[str], None]

@@ -91,6 +91,8 @@ class Idle(BaseStrategy):
 _READY_S, _LOOK_S = 120.0, 0.2
 _STARTS = threading.BoundedSemaphore(2)
 """A start takes both cores for seconds: more of them at a time would starve the stories that are played."""
+_NIGHTS = threading.BoundedSemaphore(4)
+"""The same of a night, which passes at thirty times the speed."""
 ENDING = threading.Event()
 """Set when the run is to end: no story waits any more."""
 _T = TypeVar("_T")
@@ -247,6 +249,10 @@ class Stage:
 
     def pass_night(self, evening_ns: int) -> None:
         """Let a close and a night pass quickly, from a market time before the close to the next open."""
+        with _NIGHTS:
+            self._pass_night(evening_ns)
+
+    def _pass_night(self, evening_ns: int) -> None:
         end = self.market_ns
         self.spans = [Span(self._case_ns, machine_now())]
         self.set_clock(evening_ns, NIGHT_SPEED)
