@@ -300,7 +300,7 @@ def _is_answer(read: BooksRead) -> bool:
 
 
 def _stands_still(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
-    """True if the position book shows what it did when it last agreed, and our orders of today explain the change since.
+    """True if the position book shows what it did when it last agreed, though orders of today explain what is ours now.
 
     It is believed after `slow` all the same."""
     unmanaged, agreed = oms.state.unmanaged.get(key), oms.state.agreed.get(key) or 0

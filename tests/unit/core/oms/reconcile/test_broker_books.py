@@ -69,7 +69,7 @@ def test_surplus_is_unmanaged_after_two_reads(bench: OrderBench) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 30])
-def test_units_that_were_sold_became_nobodys_by_a_position_book_that_stood_still(bench: OrderBench, others: int) -> None:
+def test_units_that_were_sold_became_nobodys_by_a_book_that_stood_still(bench: OrderBench, others: int) -> None:
     """Two reads at its last state, and 50 unmanaged units that were not there hid what the next entry filled."""
     bench.read()
     if others:
