@@ -140,11 +140,29 @@ def _is_unbooked_ours(oms: OrderDecision, order: Order, read: BooksRead) -> bool
     return counts and _unbooked(oms, order, read) > theirs
 
 
+def with_trade_under_other_id(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> ReportedFills:
+    """Return the order's reported fills with the one trade of a read that must be its own, of as many units as other
+    sources name."""
+    row = _trade_under_other_id(oms, order, fills, read)
+    if row is None or (row.quantity, row.value) == (fills.trades, fills.trade_value) or row.quantity < fills.trades:
+        return fills
+    return replace(fills, trades=row.quantity, trade_value=row.value)
+
+
 def price_under_other_id(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> float:
     """Return the price (rupees) of the one trade of a read that must be an order's though it bears the exchange's id;
-    0 without one, or where a stranger's order of that side and size is in the book."""
+    0 without one."""
+    row = _trade_under_other_id(oms, order, fills, read)
+    return row.value / row.quantity if row is not None else 0.0
+
+
+def _trade_under_other_id(
+    oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead
+) -> BrokerTrades | None:
+    """The one trade under the exchange's id that must be an order's; None also where a stranger's order of that side
+    and size is in the book."""
     if oms.broker(order.account).trade_order_id is not TradeOrderId.EXCHANGE or not read.trades:
-        return 0.0
+        return None
     units = max(order.filled_seen, fills.stream, fills.book, fills.net)
     rows = [row for row in read.trades if row.quantity == units > 0 and _may_be_its_trade(oms, order, row)]
     alike = (
@@ -152,7 +170,7 @@ def price_under_other_id(oms: OrderDecision, order: Order, fills: ReportedFills,
         and (order.account, row.broker_order_id) not in oms.state.by_broker
         for row in read.orders or ()
     )  # fmt: skip
-    return rows[0].value / units if len(rows) == 1 and not any(alike) else 0.0
+    return rows[0] if len(rows) == 1 and not any(alike) else None
 
 
 def tells_end(

@@ -426,3 +426,26 @@ def test_stop_that_was_complete_counted_as_ended_unfilled_by_a_position_book_tha
     assert resting_stops(bench) == 0, "a second stop for units that are gone"
     go_on(bench, 3)
     assert (bench.order(bench.machine.state.by_broker["main", stop.id]).filled, bench.position().quantity) == (50, 0)
+
+
+def test_entry_stayed_half_confirmed_for_ever_by_a_net_that_a_person_had_lowered() -> None:
+    """Order and trade book had all 75 of it, and seven were sold at the terminal before the positions were read."""
+    bench = bench_of("exchange's id")
+    bench.enter("e1", 75, **PLAN)
+    entry = bench.accept()
+    bench.broker.trade(entry, 75, 101.0)
+    bench.broker.by_hand(68)
+    go_on(bench, 20)
+    assert (bench.order("e1").state, bench.order("e1").average_price) == (OrderState.FILLED, 101.0)
+    assert (bench.position().quantity, resting_stops(bench)) == (68, 68)
+
+
+def test_trade_under_the_exchanges_id_proves_nothing_beside_a_strangers_order_of_that_size() -> None:
+    bench = bench_of("exchange's id")
+    bench.enter("e1", 50, **PLAN)
+    entry = bench.accept()
+    bench.broker.by_hand(50)
+    bench.report(entry, status=BrokerStatus.COMPLETE, filled=50)
+    bench.broker.net[A] = 0
+    bench.read()
+    assert (bench.order("e1").filled_seen, bench.order("e1").filled) == (50, 0)
