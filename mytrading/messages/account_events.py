@@ -78,8 +78,8 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="net_agreed"):
-    """The broker's net of a key in which strategies hold something was ours: for the first time since it was flat or of
-    the other side; `quantity` 0: it is flat."""
+    """The broker's net of a key was ours; `quantity`: what strategies hold of it, where that is not what they held when
+    the two last agreed."""
 
     account: str
     instrument: str

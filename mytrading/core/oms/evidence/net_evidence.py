@@ -92,10 +92,21 @@ def _most_traded(oms: OrderDecision, order: Order, read: BooksRead) -> int:
     """
     rules, unfilled = oms.broker(order.account), order.quantity - order.filled
     if rules.trade_quantity is TradeQuantity.FILL and read.trades is not None:
-        named = sum(row.quantity for row in read.trades if row.broker_order_id == order.broker_order_id)
-        other = sum(row.quantity for row in read.trades if _may_be_its_trade(oms, order, row))
-        return min(unfilled, max(0, named - order.filled) + other)
+        return min(unfilled, _unbooked(oms, order, read))
     return unfilled if _has_shown_held(oms, order, read) else 0
+
+
+def _unbooked(oms: OrderDecision, order: Order, read: BooksRead) -> int:
+    """Units of a trade book that counts fills which may be the order's and which no fill of ours has booked."""
+    trades = [row for row in read.trades or () if (row.instrument, row.side) == (order.instrument, order.side)]
+    own = [row for row in trades if row.broker_order_id == order.broker_order_id]
+    may_be = [row for row in trades if _may_be_its_trade(oms, order, row)]
+    loose = [row for row in trades if (order.account, row.broker_order_id) not in oms.state.by_broker]
+    named = {row.broker_order_id for row in trades}
+    ours = (o for o in net_positions.filled_today(oms, order.net) if o.side is order.side)
+    booked = sum(o.filled for o in ours if o is not order and o.broker_order_id not in named)
+    left = sum(row.quantity for row in (*own, *loose)) - booked
+    return max(0, min(left, sum(row.quantity for row in (*own, *may_be))) - order.filled)
 
 
 def _has_shown_held(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
@@ -120,11 +131,38 @@ def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bo
     return by_other_id and (first is None or first > order.call.began_machine_ns)
 
 
+def _is_unbooked_ours(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if the trade book has units which no fill of ours and no stranger's order of the order book explains."""
+    rows = (row for row in read.orders or () if (row.instrument, row.side) == (order.instrument, order.side))
+    strange = (row for row in rows if (order.account, row.broker_order_id) not in oms.state.by_broker)
+    theirs = sum(row.quantity for row in strange if row.status not in _UNTRADED)
+    counts = oms.broker(order.account).trade_quantity is TradeQuantity.FILL
+    return counts and _unbooked(oms, order, read) > theirs
+
+
+def with_trade_under_other_id(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> ReportedFills:
+    """Return the order's reported fills with the one trade of a read that must be its own, of as many units as other
+    sources name."""
+    row = _trade_under_other_id(oms, order, fills, read)
+    if row is None or (row.quantity, row.value) == (fills.trades, fills.trade_value) or row.quantity < fills.trades:
+        return fills
+    return replace(fills, trades=row.quantity, trade_value=row.value)
+
+
 def price_under_other_id(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> float:
     """Return the price (rupees) of the one trade of a read that must be an order's though it bears the exchange's id;
-    0 without one, or where a stranger's order of that side and size is in the book."""
+    0 without one."""
+    row = _trade_under_other_id(oms, order, fills, read)
+    return row.value / row.quantity if row is not None else 0.0
+
+
+def _trade_under_other_id(
+    oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead
+) -> BrokerTrades | None:
+    """The one trade under the exchange's id that must be an order's; None also where a stranger's order of that side
+    and size is in the book."""
     if oms.broker(order.account).trade_order_id is not TradeOrderId.EXCHANGE or not read.trades:
-        return 0.0
+        return None
     units = max(order.filled_seen, fills.stream, fills.book, fills.net)
     rows = [row for row in read.trades if row.quantity == units > 0 and _may_be_its_trade(oms, order, row)]
     alike = (
@@ -132,7 +170,7 @@ def price_under_other_id(oms: OrderDecision, order: Order, fills: ReportedFills,
         and (order.account, row.broker_order_id) not in oms.state.by_broker
         for row in read.orders or ()
     )  # fmt: skip
-    return rows[0].value / units if len(rows) == 1 and not any(alike) else 0.0
+    return rows[0] if len(rows) == 1 and not any(alike) else None
 
 
 def tells_end(
@@ -152,6 +190,8 @@ def tells_end(
     beyond = _beyond(oms, order, read)
     shown = still and beyond is not None
     by_exchange = rules.trade_order_id is TradeOrderId.EXCHANGE  # else an own trade mostly bears its id
+    if by_exchange and shown and not beyond and _is_unbooked_ours(oms, order, read):
+        return oms.machine - order.evidence.seen_machine_ns >= oms.limits.slow  # the position book may stand still
     if fills.traded or (by_exchange and beyond and beyond > 0 and may_have_traded(oms, order, read)):
         return waited and shown and _others(oms, order, read) == 0
     return waited or shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.oms.evidence import missing_units, net_positions
+from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions
 from mytrading.core.oms.evidence.judge import ENDS, OPEN
 from mytrading.core.oms.exits import claimed_units, exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
@@ -223,7 +223,8 @@ def compare_with_book(
     decides: it has ended without a fill where that shows the units, and nothing is known before it was read."""
     if row.status in OPEN and order.state in RESTING:
         return _shown_live(oms, order), row
-    traded = trades is not None and trades.quantity > 0
+    traded = trades is not None and (trades.quantity > 0 or not oms.broker(order.account).trades_count_fills)
+    traded = traded or net_evidence.may_have_traded(oms, order, read)
     told = traded or read.trades is None or order.evidence.fills.stream >= order.quantity
     if row.status is not BrokerStatus.COMPLETE or told or order.state is OrderState.FILLED:
         return order, row

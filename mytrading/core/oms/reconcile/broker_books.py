@@ -20,7 +20,7 @@ from mytrading.core.oms.reconcile import (
 )
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
+from mytrading.core.orders.state_machine import RESTING, TERMINAL, UNRESOLVED
 from mytrading.messages.account_events import EmptyBooksSeen, ForeignSeen, MismatchSeen, NetAgreed
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.keys import NetKey
@@ -175,8 +175,13 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
     for key in sorted(set(broker) | {key for key in known if key.account == read.account}):
         if key in moving:
             continue  # judged with the key that its units came from, or went to
-        if _quiet(oms, key, read) and not net_positions.is_net_hidden(oms, key, read):
-            _compare_key(oms, key, net_positions.net_with_unlisted(oms, key, broker.get(key, 0)), read)
+        if net_positions.is_net_hidden(oms, key, read):
+            continue
+        net = net_positions.net_with_unlisted(oms, key, broker.get(key, 0))
+        if _quiet(oms, key, read):
+            _compare_key(oms, key, net, read)
+        elif _awaits_bearing_out(oms, key, read):
+            _compare_unmanaged(oms, key, net, read)
     if state.begun:
         net_positions.record_carried_units(
             oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
@@ -241,15 +246,18 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             _clear(oms, mismatch)
         owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
         shown = net_positions.broker_net(key, read)
-        if (owned or agreed) and owned * agreed <= 0 and (not owned or shown == net):
+        if owned != agreed and (not owned or shown == net):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
     if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):
         _disagree(oms, key, net, read)
     elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap:  # a second read agrees
         if not missing_units.takes_from_owners(oms, key, net):
-            if read.positions or mismatch.read:  # two empty books prove nothing
-                _correct(oms, key, mismatch, net, read)
+            if not read.positions and not mismatch.read:
+                return  # two empty books prove nothing
+            if _stands_still(oms, key, net, read) and read.began_machine_ns - mismatch.machine_ns < oms.limits.slow:
+                return
+            _correct(oms, key, mismatch, net, read)
         elif not mismatch.read or not missing_units.is_whole(oms, key.account, read):
             _take_what_was_closed(oms, key, mismatch, read)
         elif net_positions.trade_book_contradicts_net(oms, key, read):
@@ -260,9 +268,45 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             _correct(oms, key, mismatch, net, read)
 
 
+def _awaits_bearing_out(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if nothing about the key is moving but that a fill was sighted, which the net may have to bear out."""
+    if (oms.state.touched.get(key) or 0) >= read.began_machine_ns or key not in oms.state.unmanaged:
+        return False
+    stirring = [order for order in oms.open_orders(key) if _stirs(oms, order, read)]
+    return all(order.state in RESTING and not order.evidence.end for order in stirring)
+
+
+def _compare_unmanaged(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
+    """Lower units that nobody owns by what two reads lack of them: a net which they hide bears no fill out.
+
+    Of what is owned and sighted nothing changes, and no more is taken than the most that was sighted leaves."""
+    unmanaged, mismatch = oms.state.unmanaged[key].quantity, oms.state.mismatches.get(key)
+    owned = [position.quantity for position in oms.state.owner_positions(key)]
+    seen = [position.quantity_seen for position in oms.state.owner_positions(key)]
+    sign = 1 if unmanaged > 0 else -1
+    left = sign * min(abs(unmanaged), max(0, (net - sum(seen)) * sign))
+    if left == unmanaged or net == sum(owned) + unmanaged:
+        return
+    if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):
+        _disagree(oms, key, net, read)
+    elif _is_second(oms, key, read) and missing_units.tells_net(oms, key, read):
+        _clear(oms, mismatch)
+        position_corrections.record_unmanaged(oms, key, left, 0.0)
+
+
 def _is_answer(read: BooksRead) -> bool:
     """False of an empty position book that nothing shows to be one of a live session."""
     return bool(read.positions) or read.funds_live
+
+
+def _stands_still(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
+    """True if the position book shows what it did when it last agreed, though orders of today explain what is ours now.
+
+    It is believed after `slow` all the same."""
+    unmanaged, agreed = oms.state.unmanaged.get(key), oms.state.agreed.get(key) or 0
+    if not net_positions.filled_today(oms, key) or net != agreed + (unmanaged.quantity if unmanaged else 0):
+        return False
+    return missing_units.net_by_orders(oms, key, read) == net_positions.ledger_net(oms.state, key)
 
 
 def _correct(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int, read: BooksRead) -> None:

@@ -117,7 +117,7 @@ def on_order_row(
     if order.purpose is Purpose.STOP:
         order, row = broker_stops.compare_with_book(oms, order, row, trades, read)
     row = _without_untrue_rejection(oms, order, row)
-    fills = _levels(oms, order, row, trades)
+    fills = net_evidence.with_trade_under_other_id(oms, order, _levels(oms, order, row, trades), read)
     is_still = still is None or order.net in still
     if is_still:
         fills = net_evidence.with_net(oms, order, row, fills, read)

@@ -377,3 +377,75 @@ def test_exit_ended_without_its_fill_while_one_of_unknown_fate_might_have_made_i
     assert ended.state is not OrderState.CANCELLED or ended.filled == 20
     sent = [call.order for call in bench.calls if call.call is Call.PLACE and call.order.strategy == "s1"]
     assert all(order.quantity <= 30 for order in sent)
+
+
+def test_one_trade_under_the_exchanges_id_was_counted_once_more_by_each_read_of_a_stale_net() -> None:
+    """Twenty of a stop for fifty were one trade; the book stood at 0, and the stop was booked whole."""
+    bench, stop = held_unseen("exchange's id")
+    bench.broker.trigger(stop)
+    bench.broker.trade(stop, 20, 90.0)
+    bench.broker.net[A] = 0
+    go_on(bench, 5)
+    assert bench.order(stop.client_order_id).filled_seen <= 20
+    assert bench.position().quantity >= 30
+
+
+def test_stop_ended_without_the_units_of_its_own_trade_while_the_position_book_stood_still() -> None:
+    """Ten of fifty were sold when it was cancelled; the exit after it was for fifty, and ten were short."""
+    bench = bench_of("exchange's id")
+    bench.enter("e1", 50, **PLAN)
+    entry = bench.accept()
+    bench.broker.trade(entry, 50, 100.0)
+    bench.report(entry)
+    go_on(bench, 3)
+    (stop,) = [placed for placed in bench.broker.orders.values() if placed.order_type is OrderType.SL]
+    stale = bench.broker.books(bench.time).positions
+    bench.broker.trade(stop, 10, 90.0)
+    bench.close("g1")
+    go_on(bench, 8, positions=stale)
+    assert stop.status is BrokerStatus.CANCELLED
+    assert not [call for call in bench.calls if call.order.purpose is Purpose.EXIT], "no exit of a size that is a guess"
+    go_on(bench, 3)
+    leaving = [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.EXIT]
+    assert (bench.order(bench.machine.state.by_broker["main", stop.id]).filled, leaving) == (10, [40])
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "no price"])
+def test_stop_that_was_complete_counted_as_ended_unfilled_by_a_position_book_that_stood_still(form: str) -> None:
+    """Order book and trade book showed it done; the units were guarded and sold once more."""
+    bench = bench_of(form)
+    bench.enter("e1", 50, **PLAN)
+    entry = bench.accept()
+    bench.broker.trade(entry, 50, 100.0)
+    bench.report(entry)
+    go_on(bench, 3)
+    (stop,) = [placed for placed in bench.broker.orders.values() if placed.order_type is OrderType.SL]
+    stale = bench.broker.books(bench.time).positions
+    bench.broker.trade(stop, 50, 90.0)
+    go_on(bench, 8, positions=stale)
+    assert resting_stops(bench) == 0, "a second stop for units that are gone"
+    go_on(bench, 3)
+    assert (bench.order(bench.machine.state.by_broker["main", stop.id]).filled, bench.position().quantity) == (50, 0)
+
+
+def test_entry_stayed_half_confirmed_for_ever_by_a_net_that_a_person_had_lowered() -> None:
+    """Order and trade book had all 75 of it, and seven were sold at the terminal before the positions were read."""
+    bench = bench_of("exchange's id")
+    bench.enter("e1", 75, **PLAN)
+    entry = bench.accept()
+    bench.broker.trade(entry, 75, 101.0)
+    bench.broker.by_hand(68)
+    go_on(bench, 20)
+    assert (bench.order("e1").state, bench.order("e1").average_price) == (OrderState.FILLED, 101.0)
+    assert (bench.position().quantity, resting_stops(bench)) == (68, 68)
+
+
+def test_trade_under_the_exchanges_id_proves_nothing_beside_a_strangers_order_of_that_size() -> None:
+    bench = bench_of("exchange's id")
+    bench.enter("e1", 50, **PLAN)
+    entry = bench.accept()
+    bench.broker.by_hand(50)
+    bench.report(entry, status=BrokerStatus.COMPLETE, filled=50)
+    bench.broker.net[A] = 0
+    bench.read()
+    assert (bench.order("e1").filled_seen, bench.order("e1").filled) == (50, 0)

@@ -68,6 +68,57 @@ def test_surplus_is_unmanaged_after_two_reads(bench: OrderBench) -> None:
     assert bench.machine.snapshot("2026-11-23").unmanaged == ()
 
 
+@pytest.mark.parametrize("others", [0, 30])
+def test_units_that_were_sold_became_nobodys_by_a_book_that_stood_still(bench: OrderBench, others: int) -> None:
+    """Two reads at its last state, and 50 unmanaged units that were not there hid what the next entry filled."""
+    bench.read()
+    if others:
+        bench.hold("e2", others, strategy="s2")
+        bench.tick(1 * SECOND)
+        bench.read()
+    stale = bench.broker.books(bench.time).positions
+    bench.close("g1")
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 50, 100.0)
+    bench.report(leaving)
+    bench.read(positions=stale)
+    assert bench.position().quantity == 0
+    bench.rows.clear()
+    for _ in range(5):
+        bench.tick(7 * SECOND)
+        bench.read(positions=stale)
+    assert kinds(bench.rows, UnmanagedChanged) == [], "for 28 seconds since the first of them"
+    bench.tick(7 * SECOND)
+    bench.read(positions=stale)
+    (unmanaged,) = kinds(bench.rows, UnmanagedChanged)
+    assert isinstance(unmanaged, UnmanagedChanged) and unmanaged.quantity == 50, "after half a minute it is believed"
+
+
+def unmanaged_units(bench: OrderBench) -> int:
+    return sum(row.quantity for row in bench.machine.snapshot("2026-11-23").unmanaged)
+
+
+@pytest.mark.parametrize("there", [10, 25])
+def test_part_fill_stayed_unconfirmed_for_ever_beside_unmanaged_units_that_were_gone(there: int) -> None:
+    """The order book names no units, and the net bears none out while it is below what was unmanaged."""
+    bench = OrderBench(names_filled=False)
+    bench.check_purity = True
+    bench.broker.net[A] = 60
+    apart(bench)
+    assert unmanaged_units(bench) == 60
+    bench.enter("e1", 50, order_type=OrderType.LIMIT, price=100.0, stop_trigger=90.0, stop_limit=87.0)
+    entry = bench.accept()
+    bench.broker.net[A] = there - 10
+    bench.broker.trade(entry, 10, 100.0)
+    bench.read()
+    bench.answer_calls()
+    bench.tick(1 * SECOND)
+    for _ in range(4):
+        bench.tick(6 * SECOND)
+        bench.read()
+    assert (bench.order("e1").filled, bench.position().quantity, unmanaged_units(bench)) == (10, 10, there - 10)
+
+
 def test_surplus_beside_an_order_held_for_approval_is_unmanaged(bench: OrderBench) -> None:
     bench.enter("e2", 60)
     bench.end(bench.calls[-1], Outcome.PARKED)
