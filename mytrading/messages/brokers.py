@@ -131,6 +131,8 @@ class FeedRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     has_open_interest: bool = True
     """False: frames have no open interest, or a wrong one, which counts as not given."""
     stamps: StampSource = StampSource.UNKNOWN
+    notes: tuple[str, ...] = ()
+    """What differs besides, each a sentence for an operator."""
 
 
 class HistoryRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -147,6 +149,8 @@ class HistoryRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """True if a failed read may be answered with success and no bars."""
     shifted_intervals: tuple[str, ...] = ()
     """Intervals, in OpenAlgo's words, whose bars begin at other minutes than the session's: they are built from 1m."""
+    notes: tuple[str, ...] = ()
+    """What differs besides, each a sentence for an operator."""
 
 
 class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
