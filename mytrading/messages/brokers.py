@@ -112,6 +112,8 @@ class FeedRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     """Frames whose last price is that of a trade; empty: not known, so any, and of two that differ Quote's."""
     volume_frame: FrameKind | None = None
     """The frame that carries the day's volume; None: not known, so the fullest that has one."""
+    has_volume: bool = True
+    """False: the volume of frames does not count what traded in the day, and counts as not given."""
     has_depth: bool = True
     """False: Depth is refused, and Quote frames carry bid and ask."""
     not_previous_close: tuple[FrameKind, ...] = ()
@@ -127,8 +129,10 @@ class FeedRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     multiquote_seconds: float = 1.0
     """Seconds between two `multiquotes` calls that the broker's own limit allows."""
     has_open_interest: bool = True
-    """False: the open interest of frames is wrong, and counts as not given."""
+    """False: frames have no open interest, or a wrong one, which counts as not given."""
     stamps: StampSource = StampSource.UNKNOWN
+    notes: tuple[str, ...] = ()
+    """What differs besides, each a sentence for an operator."""
 
 
 class HistoryRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -137,13 +141,16 @@ class HistoryRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     available: bool = True
     """False: each answer is an empty success."""
     minutes_late: int = 0
-    """Minutes by which each stamp of minute bars is late on every server; 0 also where it depends on its zone."""
+    """Minutes by which stamps of minute bars are late on every server where whole past days show that shift; those of
+    today may be right all the same. 0 also where the shift depends on the server's zone."""
     days_early: int = 0
     """Days by which each date of daily bars is early on every server."""
     empty_when_failed: bool = True
     """True if a failed read may be answered with success and no bars."""
     shifted_intervals: tuple[str, ...] = ()
     """Intervals, in OpenAlgo's words, whose bars begin at other minutes than the session's: they are built from 1m."""
+    notes: tuple[str, ...] = ()
+    """What differs besides, each a sentence for an operator."""
 
 
 class BrokerRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

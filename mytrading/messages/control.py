@@ -460,7 +460,9 @@ class FeedSource(msgspec.Struct, frozen=True, kw_only=True):
     """A connection to a source of market data: the `active` one serves, the others stand by.
 
     `condition` is well, doubtful or sick, `age_s` the seconds since its last quote, `connections` how often it was
-    connected since the start. `problem`: why it has no connection or gives no quotes, empty while it does.
+    connected since the start. `problem`: why it has no connection or gives no quotes, empty while it does. `broker` is
+    OpenAlgo's name of the broker behind its server, empty until that has named one; `listed`: the table of brokers has
+    it, so that its frames and its history are read by what is known of them.
     """
 
     name: str
@@ -472,6 +474,8 @@ class FeedSource(msgspec.Struct, frozen=True, kw_only=True):
     ticked: int
     connections: int
     problem: str
+    broker: str = ""
+    listed: bool = False
 
 
 class FeedSubscription(msgspec.Struct, frozen=True, kw_only=True):

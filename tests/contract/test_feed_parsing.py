@@ -18,6 +18,8 @@ from mytrading.adapters.openalgo.ws.market_frames import (
     exchange_time,
     feed_mode,
 )
+from mytrading.config.brokers import load_brokers
+from mytrading.messages.brokers import FeedRules
 from mytrading.messages.market import DepthLevel
 
 QUOTE: dict[str, Any] = {
@@ -39,7 +41,7 @@ def frame(data: object, mode: int = 2, broker: str = "zerodha", **envelope: obje
 
 
 def parse(data: bytes) -> Any:
-    return FrameParser().parse(data, 11, 22)
+    return FrameParser(brokers=load_brokers()).parse(data, 11, 22)
 
 
 def tick(data: bytes) -> Tick:
@@ -143,6 +145,14 @@ def test_open_interest_of_a_zerodha_full_tick_or_what_is_cut_from_it_is_not_beli
     assert tick(frame(full, 3)).quote.open_interest is None
     assert tick(frame(cut, 2)).quote.open_interest is None
     assert tick(frame(full, 3, "angel")).quote.open_interest == 589824
+
+
+def test_open_interest_counts_by_the_rules_of_the_source_whatever_broker_the_frame_names() -> None:
+    data = frame({**QUOTE, "oi": 589824}, 2, "zerodha")
+    parsed = FrameParser(brokers=load_brokers()).parse(data, 11, 22, FeedRules())
+    assert isinstance(parsed, Tick) and parsed.quote.open_interest == 589824
+    parsed = FrameParser().parse(frame({**QUOTE, "oi": 589824}, 2, "angel"), 11, 22, FeedRules(has_open_interest=False))
+    assert isinstance(parsed, Tick) and parsed.quote.open_interest is None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mytrading.config.brokers import load_brokers
-from mytrading.core.text.broker_facts import CHECKED, FACTS, STANDINGS, broker_body, real_brokers
+from mytrading.core.text.broker_facts import (
+    CHECKED,
+    DATA_FACTS,
+    FACTS,
+    STANDINGS,
+    BrokerFact,
+    broker_body,
+    real_brokers,
+)
 from mytrading.messages.brokers import UNLISTED, BrokerRules, Standing
 from tests.kit.project import ROOT
 
@@ -36,7 +44,9 @@ the same.
 * A broker **that is not here** trades with the cautious value of each property, as the row *not listed* shows, and
   `doctor` says so.
 
-In analyze mode orders stay in OpenAlgo's sandbox, whichever broker the server names, and none of this counts. A
+In analyze mode orders stay in OpenAlgo's sandbox, whichever broker the server names, and what is said of orders and
+books does not count. What is said of prices and history does: these are the broker's, of each source of market data
+that of its own server, and until its server has named one any frame's last price counts. A
 server whose ping names another broker than before stops the entries of its account (alert `BROKER_CHANGED`) until
 `mytrading resume --account ACCOUNT`.
 
@@ -51,8 +61,10 @@ def page(conformance: Path = CONFORMANCE) -> str:
     """The whole document."""
     brokers = real_brokers(load_brokers())
     return "\n".join(
-        [HEAD, *_overview(brokers), "", *_properties(brokers), "", *_notes(brokers), *_conformance(conformance)]
-    )
+        [HEAD, *_overview(brokers), "", *_properties("What is known", brokers, FACTS), "",
+         *_properties("What is known of prices and history", brokers, DATA_FACTS), "", *_notes(brokers),
+         *_conformance(conformance)]
+    )  # fmt: skip
 
 
 def _overview(brokers: list[BrokerRules]) -> list[str]:
@@ -64,12 +76,12 @@ def _overview(brokers: list[BrokerRules]) -> list[str]:
     return [*lines, "", f"How it was checked: {CHECKED}. OpenAlgo's version: {', '.join(versions)}."]
 
 
-def _properties(brokers: list[BrokerRules]) -> list[str]:
-    lines = ["## What is known", ""]
-    lines.append(f"| broker | standing | {' | '.join(fact.title for fact in FACTS)} |")
-    lines.append("|---|---|" + "---|" * len(FACTS))
+def _properties(title: str, brokers: list[BrokerRules], shown: tuple[BrokerFact, ...]) -> list[str]:
+    lines = [f"## {title}", ""]
+    lines.append(f"| broker | standing | {' | '.join(fact.title for fact in shown)} |")
+    lines.append("|---|---|" + "---|" * len(shown))
     for rules in (*brokers, UNLISTED):
-        facts = " | ".join(fact.text(rules) for fact in FACTS)
+        facts = " | ".join(fact.text(rules) for fact in shown)
         lines.append(f"| {rules.name or '*any other*'} | {STANDINGS[rules.standing]} | {facts} |")
     return lines
 
@@ -84,6 +96,7 @@ def _notes(brokers: list[BrokerRules]) -> list[str]:
         if rules.standing is Standing.REFUSED:
             lines.append(f"* **Entries are refused**: {rules.reason}.")
         lines += [f"* {note}" for note in rules.notes]
+        lines += [f"* Prices: {note}" for note in body["prices"]] + [f"* History: {note}" for note in body["bars"]]
         lines.append("")
     return lines
 

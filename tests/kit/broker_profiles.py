@@ -442,16 +442,16 @@ def profiles_text() -> str:
     """Return the simulator's profiles of all brokers as TOML."""
     lines = ["# Generated from the facts about brokers by `python -m tests.kit.broker_profiles`; not edited by hand."]
     for name, facts in read_facts().items():
-        lines += _table((name,), profile_of(facts))
+        lines += toml_table((name,), profile_of(facts))
     return "\n".join(lines) + "\n"
 
 
-def _table(path: tuple[str, ...], body: Body) -> list[str]:
+def toml_table(path: tuple[str, ...], body: Body) -> list[str]:
     """Lines of a table and of those in it. What is empty, false or 0 is left out: the reader's defaults."""
     lines, tables = [f"[{'.'.join(map(_key, path))}]"], list[str]()
     for name, value in body.items():
         if isinstance(value, dict) and (len(path) == 1 or any(isinstance(item, dict) for item in value.values())):
-            tables += _table((*path, name), value)
+            tables += toml_table((*path, name), value)
         elif value:
             lines.append(f"{_key(name)} = {_value(value)}")
     return [*(["", *lines] if len(lines) > 1 else []), *tables]

@@ -91,7 +91,7 @@ def prepare(
     day = _day(config, day)
     tape, speed = config.tape_dir / f"{day}{SUFFIX}", config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
-    frames = list(accepted_frames(read_tape(tape), check, speed)) if tape.exists() else []
+    frames = list(accepted_frames(read_tape(tape), check, speed, config.brokers)) if tape.exists() else []
     record = read_day(
         config, day, lambda ns: max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
     )

@@ -19,6 +19,7 @@ from mytrading.core.feed.quote_checks import PriceCheck, QuoteVerdict
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.risk.pnl.equity_memory import BASE, level_name
 from mytrading.core.time import SECOND
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import TradingLevel
@@ -263,10 +264,12 @@ class ReceivedEvent(NamedTuple):
     quote: Quote | None
 
 
-def accepted_frames(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
+def accepted_frames(
+    frames: Iterable[TapeFrame], check: PriceCheck, speed: float, brokers: Mapping[str, BrokerRules] = {},
+) -> Iterator[ReceivedEvent]:  # fmt: skip
     """Yield the tape's frames that the feed accepts: quotes whose prices pass `check`, and step marks (no quote).
-    `speed` is market time by machine time."""
-    parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
+    `speed` is market time by machine time, `brokers` the table of brokers."""
+    parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)), brokers)
     options: dict[str, bool] = {}
     for frame in frames:
         parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.rest.client import TransportFailed
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, warning
 from mytrading.cli.shell.failures import Failure
 from mytrading.core.orders.broker_gate import engine_stops_text, entry_refusal
-from mytrading.core.text.broker_facts import STANDINGS
-from mytrading.messages.brokers import Standing
+from mytrading.core.text.broker_facts import STANDINGS, data_notes
+from mytrading.messages.brokers import Standing, find_broker
 from mytrading.messages.run_config import AccountRun
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning
 
@@ -17,24 +19,30 @@ _LOOK = "look at the broker's order and position book"
 
 
 def check_broker(context: CheckContext) -> Finding:
-    """Name the limits of the account's broker: its standing in the table of brokers, and what differs there."""
+    """Name the limits of the account's broker: its standing in the table of brokers, and what differs there; of a
+    source of market data also what differs in prices and history, in analyze mode too."""
     config = context.config
     try:
         broker = endpoints.ping(context.client).broker or "unnamed"
     except (OpenAlgoError, TransportFailed) as error:
         return failed(f"the server does not name it: {error}", "log in to the broker on the OpenAlgo page")
+    data = data_notes(find_broker(config.brokers, broker)) if context.gives_quotes else []
     if not config.brokers_count:
-        return ok(f"{broker}; orders do not reach it, so its limits do not count")
+        return ok(_with(f"{broker}; orders do not reach it, so its limits do not count", data))
     rules, account = config.broker_rules(broker), config.venue.account
     if refusal := entry_refusal(account, rules, config.accepted_brokers):
-        return failed(refusal, f"`mytrading brokers {rules.name}` says more")
+        return failed(_with(refusal, data), f"`mytrading brokers {rules.name}` says more")
     if engine := engine_stops_text(account, rules):
-        return warning(engine, f"`mytrading brokers {rules.name}` says more")
+        return warning(_with(engine, data), f"`mytrading brokers {rules.name}` says more")
     if rules.standing is Standing.UNLISTED:
         text = f"{broker} is not in the table of brokers: what its books show is believed with the greatest caution"
         return warning(text, "`mytrading brokers check` tries it, and its report helps everybody")
-    notes = f": {' '.join(rules.notes)}" if rules.standing is Standing.LIMITS else ""
-    return ok(f"{rules.name}, {STANDINGS[rules.standing]}{notes}")
+    limits = rules.notes if rules.standing is Standing.LIMITS else ()
+    return ok(_with(f"{rules.name}, {STANDINGS[rules.standing]}", [*limits, *data], ": "))
+
+
+def _with(text: str, notes: Sequence[str], between: str = ". ") -> str:
+    return f"{text}{between}{' '.join(notes)}" if notes else text
 
 
 def check_left_orders(context: CheckContext) -> Finding:

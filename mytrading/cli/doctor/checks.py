@@ -118,6 +118,11 @@ class CheckContext:
         return self.account is None or self.account.role is not AccountRole.BACKUP
 
     @property
+    def gives_quotes(self) -> bool:
+        """True unless the account only takes orders: its server is then no source of market data."""
+        return self.account is None or self.is_quote_source or self.account.role is not AccountRole.TRADING
+
+    @property
     def is_paper(self) -> bool:
         """True if the venue is an OpenAlgo server in analyze mode, where orders move no money."""
         venue = self.config.venue

@@ -60,7 +60,7 @@ class DataManager(Daemon):
         rules = config.data
         self.calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
         self.sources = config.quote_accounts
-        self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake)
+        self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake, config.brokers)
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
         self.demand = InstrumentDemand(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
         self.health = FeedHealth(self.calendar, StalenessLimits.of(config.risk.stale_quote_seconds))
@@ -141,8 +141,7 @@ class DataManager(Daemon):
         self.subscribe("status", self._on_message, topics=(FEED_REPORT_TOPIC,), writers=("gateway",), every_s=TICK_S)
         self.subscribe("status", self._on_message, topics=(NAME,), writers=(NAME,), every_s=WATCH_S)
         self.subscribe("orders", lambda frame: self.subscriptions.on_order_message(frame.message), every_s=TICK_S)
-        if len(self.connections.all) > 1:
-            self.subscribe("account", self._on_message, every_s=SHOW_S)
+        self.subscribe("account", self._on_message, every_s=SHOW_S)
         self.on_wake(self.frames.read_all)
         self.on_wake(self._collect_results)
 
@@ -194,7 +193,7 @@ class DataManager(Daemon):
             report = feed_report(self.connections, self.demand, self.health, machine_now())
             self.status.send(FEED_REPORT_TOPIC, report)
         elif isinstance(message, AccountHealth):
-            self.connections.set_ping_down(message.account, message.ping_down, machine_now())
+            self.supervisor.on_account_health(message, machine_now())
         elif isinstance(message, Heartbeat) and message.daemon == NAME:
             self.watchdog.on_heartbeat(message)
 

@@ -6,6 +6,7 @@ from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.staleness import FeedHealth
 from mytrading.core.time import SECOND
 from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
+from mytrading.messages.brokers import UNLISTED
 from mytrading.messages.control import FeedReport, FeedSource, FeedSubscription
 
 
@@ -44,4 +45,6 @@ def _source(connection: SourceConnection, active: bool, machine_ns: int) -> Feed
         ticked=connection.subscriptions.ticked_count,
         connections=connection.socket.connections,
         problem=problems or connection.lost_by or connection.mute_note,
+        broker=connection.broker,
+        listed=connection.rules is not UNLISTED,
     )

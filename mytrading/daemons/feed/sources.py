@@ -6,7 +6,7 @@ active one subscribes everything. Only quotes of the active connection reach the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mytrading.adapters.openalgo.ws.connection import Disconnected, FeedSocket, SocketRefused
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, feed_mode
@@ -15,6 +15,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.feed.source_failover import ChoiceRules, Condition, Pulse, SourceChoice, Switch
 from mytrading.core.feed.staleness import OPTION_PATIENCE, InstrumentTraits, instrument_traits
 from mytrading.core.time import SECOND
+from mytrading.messages.brokers import UNLISTED, UNNAMED, BrokerRules, find_broker
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import AccountRun, DataRules
 from mytrading.runtime.host.clock import machine_now
@@ -26,12 +27,16 @@ PROBES = 3
 PING_DOWN_NS = 10 * SECOND
 """Machine time for which a report of failing pings counts; it is repeated every second."""
 SERVER_ERRORS = 3
+Brokers = Mapping[str, BrokerRules]
+"""The table of brokers, by OpenAlgo's name."""
 
 
 class SourceConnection:
     """The connection to one source, its subscriptions and its pulse."""
 
-    def __init__(self, rank: int, source: AccountRun, rules: DataRules, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, rank: int, source: AccountRun, rules: DataRules, wake: Callable[[], None], brokers: Brokers
+    ) -> None:
         self.rank = rank
         self.source = source
         self.subject = "feed" if rank == 0 else f"feed {source.id}"
@@ -46,6 +51,11 @@ class SourceConnection:
         """Reason that the source has no connection and gives no quotes; empty while it does."""
         self.active_since_ns = 0
         """Machine time from which its patience with acknowledgements and history counts."""
+        self.broker = ""
+        """OpenAlgo's name of the broker behind its server, in lower case; empty until the server has named one."""
+        self.rules = UNLISTED
+        """What its broker's frames, REST quotes and history mean, in analyze mode too."""
+        self._brokers, self._pinged = brokers, False
         self._down_until = self._errors = 0
         self._last_quotes: dict[str, tuple[object, ...]] = {}
 
@@ -60,6 +70,18 @@ class SourceConnection:
     def set_ping_down(self, ping_down: bool, machine_ns: int) -> None:
         """Record the reconciler's report, repeated each second, whether pings of this source's account fail."""
         self._down_until = machine_ns + PING_DOWN_NS if ping_down else 0
+
+    def set_broker(self, name: str, *, pinged: bool) -> bool:
+        """Record which broker the server named, in the answer to a ping or to the socket's authentication; True if that
+        is another one than before. Once a ping has named one, the socket's word no longer counts."""
+        name = name.strip().lower()
+        if name in ("", UNNAMED) or (self._pinged and not pinged):
+            return False
+        self._pinged = self._pinged or pinged
+        if name == self.broker:
+            return False
+        self.broker, self.rules = name, find_broker(self._brokers, name)
+        return True
 
     def is_down(self, machine_ns: int) -> bool:
         """True if the reconciler reported in the last ten seconds that the source's server answers no ping."""
@@ -183,9 +205,10 @@ class SourceConnections:
     """All connections by rank, and the active one."""
 
     def __init__(
-        self, sources: tuple[AccountRun, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None]
-    ) -> None:
-        self.all = [SourceConnection(rank, source, rules, wake) for rank, source in enumerate(sources)]
+        self, sources: tuple[AccountRun, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None],
+        brokers: Brokers = {},  # noqa: B006
+    ) -> None:  # fmt: skip
+        self.all = [SourceConnection(rank, source, rules, wake, brokers) for rank, source in enumerate(sources)]
         """By rank."""
         self._choice = SourceChoice(len(sources), ChoiceRules(failback_ns=int(rules.failback_seconds * SECOND)))
         self.active = self.all[self._choice.active]
@@ -206,15 +229,14 @@ class SourceConnections:
             "source": float(connection.rank),
             "source_age_s": round(connection.pulse.age(machine_ns) / SECOND, 1),
             "source_switches": float(self._choice.switches),
+            "sources_listed": float(sum(other.rules is not UNLISTED for other in self.all)),
             "sources_well": float(sum(other.condition(machine_ns) is Condition.WELL for other in self.all)),
             "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self.all)),
         }
 
-    def set_ping_down(self, account: str, ping_down: bool, machine_ns: int) -> None:
-        """Record for the source of `account` whether its pings fail, by the reconciler's report."""
-        for connection in self.all:
-            if connection.source.id == account:
-                connection.set_ping_down(ping_down, machine_ns)
+    def of_account(self, account: str) -> SourceConnection | None:
+        """Return the connection to the server of an account; None if that is no source."""
+        return next((connection for connection in self.all if connection.source.id == account), None)
 
     def subscribe(self, instrument: str) -> bool:
         """Subscribe an instrument at the active source, maybe at others as a probe; False if the limit is reached."""

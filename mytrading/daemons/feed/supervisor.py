@@ -24,10 +24,12 @@ from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.instruments import InstrumentLoader
 from mytrading.daemons.feed.quotes import MarketSteps, QuoteIntake
 from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
+from mytrading.messages.brokers import UNLISTED
 from mytrading.messages.codec import FrameError
 from mytrading.messages.control import WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import OrderMessage
+from mytrading.messages.reports import AccountHealth
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability import audit
 from mytrading.runtime.observability.alerts import OF_DATA, Edge
@@ -63,6 +65,7 @@ class SourceSupervisor:
         name, active = connection.source.id, connection is self.connections.active
         if isinstance(event, Connected):
             self.log.info("feed.connected", source=name, number=event.number, broker=event.broker)
+            self._set_broker(connection, event.broker, pinged=False)
             connection.on_connected(event.machine_ns)
             if active:
                 self._restart(event.machine_ns)
@@ -79,6 +82,19 @@ class SourceSupervisor:
             if active:
                 self._interrupt()
         self.feed_alerts.update()
+
+    def on_account_health(self, health: AccountHealth, machine_ns: int) -> None:
+        """Record what the reconciler's pings say of the source whose server is the account's: its broker, and whether
+        it answers. The mode of the server does not count here: prices are the broker's in analyze mode too."""
+        if (connection := self.connections.of_account(health.account)) is not None:
+            connection.set_ping_down(health.ping_down, machine_ns)
+            self._set_broker(connection, health.broker, pinged=True)
+
+    def _set_broker(self, connection: SourceConnection, name: str, *, pinged: bool) -> None:
+        before = connection.broker
+        if connection.set_broker(name, pinged=pinged):
+            listed, log = connection.rules is not UNLISTED, self.log.warning if before else self.log.info
+            log("feed.broker", source=connection.source.id, broker=connection.broker, listed=listed, before=before)
 
     def on_control_frame(self, connection: SourceConnection, frame: market_frames.Parsed, machine_ns: int) -> None:
         """Apply a frame without prices: a subscription's answer, a server error or a lock-step mark."""
@@ -280,7 +296,8 @@ class FrameReader:
                 self.supervisor.on_connection_event(connection, event)
                 continue
             received_ns = connection.taken_ns = event.received_ns
-            parsed = self._parser.parse(event.data, received_ns, self.clock.market_ns_at(received_ns))
+            market_ns, rules = self.clock.market_ns_at(received_ns), connection.rules.feed
+            parsed = self._parser.parse(event.data, received_ns, market_ns, rules)
             try:
                 if type(parsed) is market_frames.Tick:
                     self.intake.on_tick(connection, parsed, now)

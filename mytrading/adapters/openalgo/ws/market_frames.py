@@ -7,12 +7,14 @@ Brokers' adapters name and fill fields differently; here they become `Quote` and
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of, time_of
+from mytrading.messages.brokers import BrokerRules, FeedRules, find_broker
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.market import Depth, DepthLevel, Quote
 from mytrading.messages.text import shown
@@ -155,19 +157,33 @@ class FrameParser:
     same ticks make the same bars however busy this machine is; else, or if the server sends none, it is ours.
     """
 
-    def __init__(self, tolerance_ns: int = 0) -> None:
+    def __init__(self, tolerance_ns: int = 0, brokers: Mapping[str, BrokerRules] = {}) -> None:
+        """`brokers` is the table of brokers, for frames that are parsed without the rules of their source."""
         self.tolerance_ns = tolerance_ns
+        self._brokers = brokers
+        self._named: dict[str, FeedRules] = {}
         self._decoder = msgspec.json.Decoder(_FrameEnvelope, strict=False)
 
-    def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
-        """Parse one raw frame, received at machine and market ns; None for frames without effect (pong, auth)."""
+    def parse(self, data: bytes, received_ns: int, market_ns: int, rules: FeedRules | None = None) -> Parsed:
+        """Parse one raw frame, received at machine and market ns; None for frames without effect (pong, auth).
+
+        `rules` are those of the frame's source. A tape keeps no source: None stands for the row of the broker that the
+        frame names.
+        """
         try:
             frame = self._decoder.decode(data)
-            return self._tick(frame, received_ns, market_ns) if frame.type == "market_data" else _control_frame(frame)
+            if frame.type != "market_data":
+                return _control_frame(frame)
+            return self._tick(frame, received_ns, market_ns, rules or self._rules_of(frame.broker))
         except UNREADABLE as error:
             return MalformedFrame(str(error))
 
-    def _tick(self, frame: _FrameEnvelope, received_ns: int, market_ns: int) -> Tick | MalformedFrame:
+    def _rules_of(self, broker: str) -> FeedRules:
+        if (rules := self._named.get(broker)) is None:
+            rules = self._named[broker] = find_broker(self._brokers, broker).feed
+        return rules
+
+    def _tick(self, frame: _FrameEnvelope, received_ns: int, market_ns: int, rules: FeedRules) -> Tick | MalformedFrame:
         data = frame.data
         if data is None or data.ltp is None or not frame.symbol or not frame.exchange:
             return MalformedFrame("market_data without symbol, exchange or ltp")
@@ -179,9 +195,7 @@ class FrameParser:
             market_ns = stamp
         bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
         ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
-        # Zerodha's adapter takes the last ask level's order count for it (seen in 2.0.2.1), in what is cut from the
-        # book as well.
-        interest = None if frame.broker == "zerodha" else data.open_interest or data.oi
+        interest = (data.open_interest or data.oi) if rules.has_open_interest else None
         # By what the frame holds; brokers word it differently, or say Depth and send no book.
         mode = FeedMode.QUOTE
         if (book := data.depth) is not None:

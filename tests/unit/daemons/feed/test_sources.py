@@ -289,7 +289,8 @@ def test_primary_whose_pings_fail_is_left_though_it_ticks_and_only_while_that_is
         at = start + number * SECOND
         for connection in connections.all:
             connection.pulse.record_quote(at)
-        connections.set_ping_down(account, ping_down, at)
+        if (connection := connections.of_account(account)) is not None:
+            connection.set_ping_down(ping_down, at)
         connections.update_conditions(NOON, at)
 
     for number in range(3):
