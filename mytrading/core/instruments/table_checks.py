@@ -188,15 +188,13 @@ def _missed(
 
 
 def _expected_expiries(calendar: Calendar, known: Underlying, day: date) -> dict[ExpiryRule, date]:
-    """The expiry that each rule is to select among the options of `day`, where the calendar reaches so far."""
+    """The expiry that each rule is to select among the options of `day`."""
     months = list(islice(monthly_expiries(calendar, known, day), 2))
     dated = sorted({*islice(weekly_expiries(calendar, known, day), 2), *months})
-    found = {
+    return {
         ExpiryRule.NEAREST: dated[0], ExpiryRule.NEXT: dated[1],
         ExpiryRule.MONTHLY: months[0], ExpiryRule.NEXT_MONTHLY: months[1],
     }  # fmt: skip
-    until = calendar.listed_until(known.traded_on)
-    return {rule: expiry for rule, expiry in found.items() if expiry <= until}
 
 
 def _selected(rule: ExpiryRule, listed: Sequence[str]) -> str:
@@ -217,9 +215,9 @@ def _is_other(rule: ExpiryRule, found: str, wanted: date) -> bool:
 def _miss(name: str, rule: ExpiryRule, found: str, wanted: date, known: Underlying) -> InstrumentRefusal:
     days = "/".join(str(rows[-1].weekday) if rows else "-" for rows in (known.weekly, known.monthly))
     text = (
-        f"options of {name} by expiry {rule.value}: {wanted} was expected by config/instruments.toml and the server "
-        f"does not list it, so {found} would be chosen; entries by that rule wait, exits go on; where the server is "
-        f"right, `mytrading instruments accept {name}`"
+        f"options of {name} by expiry {rule.value}: {wanted} was expected by config/instruments.toml, by the server's "
+        f"list it would be {found}; entries by that rule wait; where the server is right, `mytrading instruments accept "
+        f"{name}`"
     )
     return InstrumentRefusal(
         name, text, contracts_only=True, rules=(rule.value,), key=f"no {rule.value}, table weekdays {days}"
