@@ -216,8 +216,8 @@ def _miss(name: str, rule: ExpiryRule, found: str, wanted: date, known: Underlyi
     days = "/".join(str(rows[-1].weekday) if rows else "-" for rows in (known.weekly, known.monthly))
     text = (
         f"options of {name} by expiry {rule.value}: {wanted} was expected by config/instruments.toml, by the server's "
-        f"list it would be {found}; entries by that rule wait; where the server is right, `mytrading instruments accept "
-        f"{name}`"
+        f"list it would be {found}; entries by that rule wait; where the server is right, `mytrading instruments "
+        f"accept {name}`"
     )
     return InstrumentRefusal(
         name, text, contracts_only=True, rules=(rule.value,), key=f"no {rule.value}, table weekdays {days}"
