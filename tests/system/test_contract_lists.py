@@ -21,7 +21,7 @@ timeframes = ["1m"]
 direction = "long"
 product = "MIS"
 lots = 1
-stop = "none"
+stop = "engine"
 signal_cooldown = 0
 
 [trade]
@@ -46,6 +46,8 @@ def test_lot_that_contradicts_the_table_stops_entries_not_exits_until_an_operato
     with Stack(tmp_path, **home) as stack:
         stack.up("--simulator", "--speed", "30")
         eventually(lambda: stack.held() == {"Alternating": 65}, 60)
+        (stop,) = eventually(lambda: stack.held() and stack.ask("status")["engine_stops"], 60)
+        assert stop["instrument"].endswith("FUT") and (stop["quantity"], stop["stop"] > 0) == (65, True)
         stack.sim("fault", kind="list_wrong", lot=75)
         stack.kill("feed")  # the feed of a next start: it fetches the list anew
         assert "75" in eventually(lambda: alerts(stack).get("INSTRUMENTS_REFUSED"), 40)
