@@ -155,6 +155,7 @@ def test_underlying_that_the_table_lacks_is_named_and_refused_nothing() -> None:
 
 def test_days_before_the_table_begins_prove_nothing() -> None:
     assert found([future("RELIANCE", "2019-03-28", 500, 0.1)], "2019-03-01") == []
+    assert found([future("NIFTY", "2009-12-31", 50, 1.0)], "2009-12-01") == [], "ticks begin in 2010"
 
 
 def share(symbol: str, tick: float) -> Instrument:
