@@ -45,17 +45,27 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstrumentRefusal(msgspec.Struct, frozen=True):
-    """Reason that no position may be opened today in contracts of `subject` (an underlying, or empty for all)."""
+    """Reason that no position may be opened today in contracts of `subject` (an underlying, or empty for all).
+
+    `contracts_only`: the share of that name may be traded. `rules`: only options whose expiry is chosen by one of these
+    rules are meant (`nearest` …). `key` is what an operator may accept, such as "lot 75, table 65"; empty for what
+    cannot be accepted.
+    """
 
     subject: str
     reason: str
+    contracts_only: bool = False
+    rules: tuple[str, ...] = ()
+    key: str = ""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The master contract of a day: the instruments that are watched and traded.
 
     `day` (ISO) and `fetched_ns` (market time) are those of the last fetch. Instruments of a refused subject are of
-    `good_day`, when they were last in order, so that positions can still be closed.
+    `good_day`, when they were last in order, so that positions can still be closed. `kept` are contracts of an earlier
+    day whose rows were left out today or are missing: found by id for what is held, neither chosen nor entered.
+    `unchecked` names underlyings that our table of contracts lacks, `accepted` says what an operator has accepted.
     """
 
     day: str
@@ -64,3 +74,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     refusals: tuple[InstrumentRefusal, ...] = ()
     notes: tuple[str, ...] = ()
     good_day: str = ""
+    kept: tuple[Instrument, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()

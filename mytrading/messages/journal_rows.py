@@ -166,6 +166,16 @@ class AlertAcknowledged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     reason: str = ""
 
 
+class ContractsAccepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="contracts_accepted"):
+    """An operator's leave for what contradicts our table of contracts in an underlying: all `keys` that hold for it."""
+
+    name: str
+    keys: tuple[str, ...]
+    at_ns: int
+    by: str = ""
+    reason: str = ""
+
+
 class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):
     """First row of a day's journal of the gateway."""
 
@@ -177,6 +187,8 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Requests of the day before."""
     acknowledged: tuple[AlertAcknowledged, ...] = ()
     """Acknowledgements of active alerts."""
+    contracts: tuple[ContractsAccepted, ...] = ()
+    """What was accepted of the server's contracts, of any day."""
 
 
 class LostCover(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -287,5 +299,5 @@ class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 RecordMessage = (
     RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved | IntentSized | Rolled | DaySealed | Doubted
     | JournalRebuilt | JournalRelearned | RiskEventRecorded | StrategyMemory | FileTaken | OperatorRequestTaken
-    | FundsRecorded | AlertJudged | WebhooksOpened | AlertAcknowledged
+    | FundsRecorded | AlertJudged | WebhooksOpened | AlertAcknowledged | ContractsAccepted
 )  # fmt: skip

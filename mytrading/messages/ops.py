@@ -144,6 +144,14 @@ class AlertSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     subject: str
 
 
+class ContractsTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="contracts_taken"):
+    """Reply to a command that accepts contracts: the keys that were accepted now, and what cannot be accepted."""
+
+    name: str
+    keys: tuple[str, ...]
+    refused: tuple[str, ...] = ()
+
+
 class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_answer"):
     """Risk's judgement of a trial order; None: it has not answered yet, or does not run."""
 
@@ -153,7 +161,7 @@ class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 OpsReply = (
     JsonReply | ErrorReply | LevelSet | SwitchSet | EntriesWithdrawn | PaperOrderTaken | OrderRequestTaken
     | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted | OrderTrialAnswer
-    | AlertSeen
+    | AlertSeen | ContractsTaken
 )  # fmt: skip
 
 
@@ -313,6 +321,15 @@ class AcknowledgeCommand(Command[AlertSeen], frozen=True, kw_only=True, tag="ale
     reason: str = ""
 
 
+class AcceptContractsCommand(Command[ContractsTaken], frozen=True, kw_only=True, tag="contracts_accept"):
+    """The server is right where its contracts of an underlying contradict our table. `expected`: the keys that the
+    author saw, empty for those of now."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    expected: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class WithdrawCommand(Command[EntriesWithdrawn], frozen=True, kw_only=True, tag="withdraw"):
     """Cancel all resting entries; `stopping`: the run, which is being stopped, enters nothing any more either."""
 
@@ -414,6 +431,7 @@ class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flat
 OperatorCommand = (
     HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
     | ResolveCommand | ClaimCommand | CloseCommand | CloseRunCommand | FlattenCommand | AcknowledgeCommand
+    | AcceptContractsCommand
 )  # fmt: skip
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery

@@ -90,6 +90,7 @@ class TradingOrchestrator:
             self.config = build_run_config(settings, *folders, log_name=paths.stack_name(state))
         self._run_key = ""
         self.stops_left: list[dict[str, Any]] = []
+        self.stops_ended: list[dict[str, Any]] = []
 
     @classmethod
     def find(
@@ -287,7 +288,8 @@ class TradingOrchestrator:
     ) -> list[dict[str, Any]]:
         """Cancel resting entries, stop all processes and supervisor; returns entries whose cancel was not confirmed.
 
-        Stops at the broker stay; `stops_left` holds those that the router knew of.
+        Stops at the broker stay; `stops_left` holds those that the router knew of, `stops_ended` those of the engine,
+        which end with the stack.
         `withdrawn` is called after the cancels, while all processes still run. Raises `NotRunning`.
         """
         if not self.is_running():
@@ -315,7 +317,7 @@ class TradingOrchestrator:
             progress("the gateway is gone: the router cancels resting entries as it stops")
             return []
         entries: list[dict[str, Any]] = []
-        self.stops_left = []
+        self.stops_left, self.stops_ended = [], []
         deadline = time.monotonic() + WITHDRAW_S
         with Ops(self.config, timeout_s=3.0) as ops:
             try:
@@ -324,10 +326,11 @@ class TradingOrchestrator:
                     progress(f"cancelling {len(entries)} resting entries, {deadline - time.monotonic():.0f} s left")
                     time.sleep(0.2)
                     entries = ops.ask(RestingQuery())["entries"]
-                self.stops_left = ops.ask(RestingQuery())["stops"]
+                resting = ops.ask(RestingQuery())
+                self.stops_left, self.stops_ended = resting["stops"], resting["engine_stops"]
             except (OpsTimedOut, OpsRefused) as error:
                 progress(f"the cancel of resting entries could not be requested: {error}")
-        for line in remaining_stop_lines(self.stops_left):
+        for line in (*remaining_stop_lines(self.stops_left), *ended_stop_lines(self.stops_ended)):
             progress(line)
         return entries
 
@@ -341,6 +344,19 @@ def remaining_stop_lines(rows: list[dict[str, Any]]) -> list[str]:
         at = f"{row['side']} {units} {row['instrument']} at {row['trigger_price']:g}"
         where = f" in {row['account']}" if several else ""
         lines.append(f"the stop of {row['strategy']}{where} stays at the broker: {at}")
+    return lines
+
+
+def ended_stop_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line of text for each stop (JSON row) that the engine held, with its account if there are several."""
+    several = len({row["account"] for row in rows}) > 1
+    lines = []
+    for row in rows:
+        where = f" in {row['account']}" if several else ""
+        lines.append(
+            f"the stop of {row['strategy']}{where} is held by the engine and ends: {row['quantity']:+d} "
+            f"{row['instrument']} has no stop at {row['stop']:g} until the next start"
+        )
     return lines
 
 

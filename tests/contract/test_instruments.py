@@ -23,6 +23,7 @@ from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlg
 from mytrading.adapters.openalgo.rest.errors import ReadFailed, SymbolNotFound
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import Need
+from mytrading.core.instruments.table_checks import TableCheck
 from mytrading.messages.instruments import InstrumentKind
 from tests.kit.project import ROOT
 from tests.kit.simulator_process import RunningSimulator, start_simulator
@@ -77,7 +78,8 @@ def test_list_that_fails_is_replaced_by_a_search_and_the_snapshot_says_so(
     client: OpenAlgoClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(client, 500, monkeypatch)
-    made = fetch_master(client, NEED._replace(watched=NEED.watched[:1]), FACTS, TODAY, 1, EarlierSnapshots())
+    need = NEED._replace(watched=NEED.watched[:1])
+    made = fetch_master(client, need, TableCheck(FACTS), TODAY, 1, EarlierSnapshots())
     assert made.refusals == () and len(made.instruments) > 100
     assert "NFO was searched, its list failed" in made.notes[0]
 
@@ -85,7 +87,7 @@ def test_list_that_fails_is_replaced_by_a_search_and_the_snapshot_says_so(
 def test_list_that_is_refused_is_not_searched_for(client: OpenAlgoClient, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(client, 403, monkeypatch)
     with pytest.raises(ReadFailed):
-        fetch_master(client, NEED, FACTS, TODAY, 1, EarlierSnapshots())
+        fetch_master(client, NEED, TableCheck(FACTS), TODAY, 1, EarlierSnapshots())
 
 
 def test_second_lookup_of_a_contract_makes_no_call_and_gives_the_same_token(

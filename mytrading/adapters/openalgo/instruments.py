@@ -21,8 +21,14 @@ from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, S
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of
 from mytrading.core.instruments import master_contract, symbology
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.instruments.contract_specs import ContractFacts
-from mytrading.core.instruments.master_contract import BadRow, Need
+from mytrading.core.instruments.master_contract import BadRow, Need, name_contradiction
+from mytrading.core.instruments.table_checks import (
+    TableCheck,
+    absurd_ticks,
+    check_table,
+    doubtful_ticks,
+    with_usable_ticks,
+)
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from mytrading.messages.text import shown
@@ -46,15 +52,25 @@ class _InstrumentReply(msgspec.Struct):
     data: list[msgspec.Raw] | None = None
 
 
+class _NamedRow(msgspec.Struct):
+    symbol: str
+
+
 _answer_decoder = msgspec.json.Decoder(_InstrumentReply)
 _row_decoder = msgspec.json.Decoder(ServerContract, strict=False)
+_name_decoder = msgspec.json.Decoder(_NamedRow)
 
 
 def fetch_instruments(
-    client: OpenAlgoClient, exchange: str, today: date, keep: Callable[[Instrument], bool] | None = None
+    client: OpenAlgoClient,
+    exchange: str,
+    today: date,
+    keep: Callable[[Instrument], bool] | None = None,
+    needed: frozenset[str] = frozenset(),
 ) -> Listing:
     """Fetch the contracts of `exchange` that expire `today` or later and for which `keep` is true (None: all, which may
-    be 100,000). Unusable rows are left out and counted. Raises `ReadFailed`, or what the client raises."""
+    be 100,000). Unusable rows are left out and counted, those of underlyings in `needed` all named. Raises
+    `ReadFailed`, or what the client raises."""
     answer = client.get("instruments", {"exchange": exchange, "format": "json"}, Deadline.BULK)
     parsed = decode_read(answer, _answer_decoder, f"instruments of {exchange}: ")
     if parsed.status != "success" or parsed.data is None:
@@ -63,19 +79,24 @@ def fetch_instruments(
     bad, oldest = 0, today.isoformat()
     left_out: list[BadRow] = []
     for raw in parsed.data:
-        symbol = ""
         try:
-            row = _row_decoder.decode(raw)
-            symbol = row.symbol
-            instrument = instrument_of(row)
+            instrument = instrument_of(_row_decoder.decode(raw))
         except UNREADABLE as error:
             bad += 1
-            if len(left_out) < _NAMED:
-                left_out.append(BadRow(symbol or bytes(raw)[:200].decode(errors="replace"), str(error)))
+            row = BadRow(_symbol_in(raw), str(error))
+            if len(left_out) < _NAMED or symbology.parse_symbol(row.symbol).underlying in needed:
+                left_out.append(row)
             continue
         if (not instrument.expiry or instrument.expiry >= oldest) and (keep is None or keep(instrument)):
             found.append(instrument)
     return Listing(tuple(found), bad, tuple(left_out))
+
+
+def _symbol_in(raw: msgspec.Raw) -> str:
+    """The symbol of a row that cannot be used, else its beginning."""
+    with suppress(*UNREADABLE):
+        return _name_decoder.decode(raw).symbol
+    return bytes(raw)[:200].decode(errors="replace")
 
 
 def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> dict[str, int]:
@@ -145,10 +166,12 @@ def instrument_of(row: ServerContract) -> Instrument:
     else:  # brokers name some kinds differently
         kind = parts.kind
     derivative = kind.is_derivative
-    expiry = (symbology.parse_expiry(row.expiry) if row.expiry else parts.expiry) if derivative else None
+    expiry = (symbology.read_expiry(row.expiry or "") or parts.expiry) if derivative else None
     if derivative and expiry is None:
-        raise ValueError(f"expiry of {row.symbol}: none given")
-    strike, lot = (row.strike or 0.0) if kind.is_option else 0.0, row.lotsize or 0.0
+        raise ValueError(f"expiry of {row.symbol}: none given, found {row.expiry!r}")
+    strike, lot = (row.strike or parts.strike) if kind.is_option else 0.0, row.lotsize or 0.0
+    if why := name_contradiction(parts, kind, expiry, strike):
+        raise ValueError(f"{row.symbol} contradicts its own name: {why}")
     if not 0 <= strike <= MOST_PRICE:
         raise ValueError(f"strike of {row.symbol}: expected rupees, found {strike:g}")
     # An index has 0 and shares 1. A derivative without a lot cannot be traded safely.
@@ -205,10 +228,11 @@ class EarlierSnapshots(NamedTuple):
 
 
 def fetch_master(
-    client: OpenAlgoClient, need: Need, facts: ContractFacts, day: date, now: int, earlier: EarlierSnapshots
+    client: OpenAlgoClient, need: Need, table: TableCheck, day: date, now: int, earlier: EarlierSnapshots
 ) -> Snapshot:
     """Fetch the master contract (tradable instruments) of `day`, fetched at `now` (ns), as a snapshot. Underlyings with
-    implausible data are marked refused and keep the contracts of `earlier`. Raises `ReadFailed`."""
+    implausible data, or with figures that contradict `table`, are marked refused and keep the contracts of `earlier`.
+    Raises `ReadFailed`."""
     found: list[Instrument] = []
     left_out: list[BadRow] = []
     bad = 0
@@ -220,7 +244,7 @@ def fetch_master(
 
     for exchange in need.exchanges:
         try:
-            listing = fetch_instruments(client, exchange, day, is_kept)
+            listing = fetch_instruments(client, exchange, day, is_kept, need.underlyings)
         except ReadFailed as error:
             if error.kind not in ("server", "malformed"):  # a wrong key, too many calls, no answer
                 raise
@@ -237,9 +261,17 @@ def fetch_master(
     prices = fetch_prices(
         client, [item for item in found if not item.kind.is_derivative and item.underlying in need.options]
     )
-    whole = master_contract.with_freeze(found, freeze, facts, day)
-    fetched = master_contract.FetchedMaster(day.isoformat(), whole, left_out, prices)
-    refusals = master_contract.find_problems(fetched, need, earlier.before)
+    doubtful = doubtful_ticks(found, need.watched, table.facts)
+    absurd = absurd_ticks(doubtful, fetch_prices(client, doubtful))
+    usable = with_usable_ticks(found, absurd, table.facts)
+    checked = check_table(master_contract.with_freeze(usable, freeze, table.facts, day), table, day)
+    fetched = master_contract.FetchedMaster(day.isoformat(), checked.instruments, left_out, prices)
+    refusals = (
+        *master_contract.find_problems(fetched, need, earlier.before),
+        *absurd,
+        *checked.refusals,
+    )
     if bad:
         notes.append(f"{bad} rows were left out, the first is {left_out[0].symbol}: {left_out[0].reason}")
-    return master_contract.snapshot_of(fetched, refusals, earlier.last, now, notes)
+    made = master_contract.snapshot_of(fetched, refusals, earlier.last, now, notes)
+    return msgspec.structs.replace(made, unchecked=checked.unchecked, accepted=checked.accepted)

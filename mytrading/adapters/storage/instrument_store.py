@@ -7,6 +7,7 @@ one step, so that no reader ever sees half of it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from mytrading.messages.instruments import Snapshot
 
 FILE = "master.msgpack"
 FOLDER = "master"
+ACCEPTED = "accepted_contracts.json"
 KEPT = 10
 """Files of so many days stay when the older ones are in the warehouse."""
 
 NOTHING = Snapshot(day="", fetched_ns=0)
 
 _decoder = msgspec.msgpack.Decoder(Snapshot)
+_accepted_decoder = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 
 
 class InstrumentFile:
@@ -67,7 +70,7 @@ class InstrumentFile:
 
     def book_of(self, snapshot: Snapshot) -> InstrumentBook:
         """Return a snapshot's instruments as a book, with this file's rule of when an expiry is past."""
-        return InstrumentBook(snapshot.instruments, self._ends)
+        return InstrumentBook(snapshot.instruments, self._ends, snapshot.kept, snapshot.refusals)
 
     def days(self) -> list[str]:
         """Return the days (ISO) that have a copy, oldest first."""
@@ -97,6 +100,40 @@ class InstrumentFile:
             return os.stat(self._name).st_mtime_ns  # noqa: PTH116
         except FileNotFoundError:
             return 0
+
+
+class AcceptedFile:
+    """What an operator has accepted of the server's contracts: keys of refusals by underlying. Written by the gateway
+    from its journal, which is the record; read by the feed. A missing or damaged file says nothing."""
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / ACCEPTED
+        self._read_at = 0
+
+    def write(self, keys: Mapping[str, tuple[str, ...]]) -> None:
+        """Replace the file if it says something else."""
+        if self.keys() == keys:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        temporary.write_bytes(msgspec.json.encode(keys))
+        temporary.replace(self.path)
+
+    def has_changed(self) -> bool:
+        """True if the file was replaced since `keys` last read it."""
+        return self._written() != self._read_at
+
+    def keys(self) -> dict[str, tuple[str, ...]]:
+        """Read the accepted keys by underlying, and note it for `has_changed`."""
+        self._read_at = self._written()
+        with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+            return _accepted_decoder.decode(self.path.read_bytes())
+        return {}
+
+    def _written(self) -> int:
+        with suppress(FileNotFoundError):
+            return self.path.stat().st_mtime_ns
+        return 0
 
 
 def _read(path: Path) -> Snapshot:

@@ -30,7 +30,7 @@ from mytrading.adapters.openalgo.rest.client import Deadline, NotSent, Transport
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
 from mytrading.adapters.openalgo.rest.history import fetch_history, interval_ns
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
-from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.storage.instrument_store import AcceptedFile, InstrumentFile
 from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, skipped, warning
 from mytrading.cli.shell.output import daemon_figures
 from mytrading.cli.shell.target import load_contract_facts
@@ -39,6 +39,7 @@ from mytrading.config.key_vault import key_environment, key_file
 from mytrading.core.bars.gaps import measure_completeness
 from mytrading.core.instruments.master_contract import instruments_needed
 from mytrading.core.instruments.symbology import split_id
+from mytrading.core.instruments.table_checks import TableCheck
 from mytrading.core.time import format_ist, ist_date
 from mytrading.orchestrator import NotRunning
 from mytrading.runtime.host.clock import machine_now
@@ -265,7 +266,8 @@ def check_instruments(context: CheckContext) -> Finding:
         need = instruments_needed(context.config, context.watched_instruments, facts)
         known = EarlierSnapshots(store.newest_before(day.isoformat()))
         try:
-            snapshot = fetch_master(context.client, need, facts, day, context.now, known)
+            table = TableCheck(facts, context.calendar, AcceptedFile(context.config.state).keys())
+            snapshot = fetch_master(context.client, need, table, day, context.now, known)
         except (ReadFailed, TransportFailed) as error:
             return failed(str(error), "download the master contract on the OpenAlgo page")
     if snapshot.refusals:
@@ -273,7 +275,11 @@ def check_instruments(context: CheckContext) -> Finding:
         cure = "download the master contract again, or correct `symbols` in config/strategies"
         return failed(f"{len(snapshot.refusals)} refused: {reasons}", cure)
     context.snapshot = snapshot
-    return ok(f"{len(snapshot.instruments)} of {snapshot.day}, in order")
+    parts = [f"{len(snapshot.instruments)} of {snapshot.day}, in order"]
+    if snapshot.unchecked:
+        parts.append(f"lots and ticks of {', '.join(snapshot.unchecked)} are not in config/instruments.toml, unchecked")
+    parts += [f"accepted by an operator: {text}" for text in snapshot.accepted]
+    return ok("; ".join(parts))
 
 
 def check_history(context: CheckContext) -> Finding:

@@ -1,6 +1,6 @@
-"""`mytrading instruments show|search|diff|save`: the day's master contract, what changed in it, and its history.
+"""`mytrading instruments show|search|diff|accept|save`: the day's master contract, what changed in it, its history.
 
-All but `search --server` read files alone, and work while the stack runs and when it does not.
+All but `search --server` and `accept` read files alone, and work while the stack runs and when it does not.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import msgspec
 import typer
 
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
-from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.options import AsJson, Profile, Reason, RequestId
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
     from mytrading.adapters.storage.instrument_store import InstrumentFile
 
-app = typer.Typer(help="The day's contracts: show, search, diff, save.", no_args_is_help=True)
+app = typer.Typer(help="The day's contracts: show, search, diff, accept, save.", no_args_is_help=True)
 _COLUMNS = ("id", "kind", "expiry", "strike", "lot_size", "tick_size", "freeze_qty", "token")
 
 
@@ -43,12 +43,12 @@ def show(
     refusals = [msgspec.to_builtins(row) for row in snapshot.refusals]
     if as_json:
         print_json({"day": snapshot.day, "good_day": snapshot.good_day, "fetched_ns": snapshot.fetched_ns,
-                    "count": len(items), "underlyings": rows, "refusals": refusals,
-                    "notes": snapshot.notes})  # fmt: skip
+                    "count": len(items), "underlyings": rows, "refusals": refusals, "notes": snapshot.notes,
+                    "unchecked": snapshot.unchecked, "accepted": snapshot.accepted})  # fmt: skip
     else:
         print(f"{len(items)} instruments of {snapshot.day}, fetched {format_ist(snapshot.fetched_ns)} IST")
         print_rows(rows, ("underlying", "exchange", "kind", "count", "expiries", "lots", "ticks", "freeze"), False, "")
-        for note in snapshot.notes:
+        for note in (*snapshot.notes, *(f"accepted by an operator: {text}" for text in snapshot.accepted)):
             print(f"note: {note}")
     if refusals:
         fail(ERROR, "" if as_json else "\n".join(f"refused: {row['subject']}: {row['reason']}" for row in refusals))
@@ -128,6 +128,28 @@ def diff(
             print(f"{word:<8} {name}")
     for change in found.changed:
         print(f"changed  {change.instrument}: {change.what} {change.before:g} → {change.after:g}")
+
+
+@app.command()
+def accept(
+    name: str = typer.Argument(..., help="Underlying whose contracts are right at the server."),
+    reason: Reason = "",
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Accept lots, ticks or missing expiries that contradict config/instruments.toml, until that table changes."""
+    from mytrading.cli.shell.failures import find_stack
+    from mytrading.messages.ops import AcceptContractsCommand
+
+    wanted = name.upper()
+    seen = dict.fromkeys(row.key for row in _store(profile).snapshot().refusals if row.subject == wanted and row.key)
+    command = AcceptContractsCommand(request_id=request, name=wanted, expected=tuple(seen), reason=reason)
+    with find_stack(profile) as found:
+        taken = found.ask(command)
+    text = f"accepted of {taken.name}: {'; '.join(taken.keys)}; the list is fetched again now"
+    lines = (text, *(f"not accepted: {row}" for row in taken.refused))
+    print_result(msgspec.to_builtins(taken), as_json, "\n".join(lines))
 
 
 @app.command()

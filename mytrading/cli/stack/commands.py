@@ -61,7 +61,7 @@ def down(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Cancel resting entries, then stop the stack. Stops at the broker stay."""
+    """Cancel resting entries, then stop the stack. Stops at the broker stay, those of the engine end."""
     if force and not flatten:
         fail(USAGE, "--force goes with --flatten: `down` alone leaves positions and their stops as they are")
     held: list[str] = []
@@ -71,7 +71,8 @@ def down(
         left = found.stop(print_note)
     if as_json:
         flat = {"flat": not held, "held": held} if flatten else {}
-        print_json({"stopped": found.config.profile, "unconfirmed": left, "stops": found.stops_left, **flat})
+        stops = {"stops": found.stops_left, "engine_stops": found.stops_ended}
+        print_json({"stopped": found.config.profile, "unconfirmed": left, **stops, **flat})
     elif not left:
         print(f"the {found.config.profile} stack is stopped")
     if held:
@@ -104,6 +105,9 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
     print_rows(body["daemons"], columns, False, "no daemons")
     for row in body.get("refused", []):
         print(f"signals of {row['strategy']} are refused {refusal_line(row)}")
+    for row in body.get("engine_stops", []):
+        held = f"{row['quantity']:+d} {row['instrument']} of {row['strategy']}"
+        print(f"the engine holds the stop of {held} at {row['stop']:g}: it ends when the stack stops")
     print(f"state in {body['state_dir']}")
     for line in recovery_lines(body.get("recovery", [])):
         print(line)

@@ -74,10 +74,11 @@ def signals(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -
 
 
 def _by_account(row: Row) -> list[Row]:
-    """A signal's row; in several accounts, each account's result and denial as rows of their own under it."""
+    """A signal's row with why it was denied, by risk or the router; in several accounts, each account's result and
+    denial as rows of their own under it."""
     accounts = row.get("accounts", [])
     if len(accounts) < 2:
-        return [row]
+        return [{**row, "denied": row.get("denied") or [one["reason"] for one in accounts if one["reason"]]}]
     under = [{"strategy": f"· {one['account']}", "result": one["result"], "denied": one["reason"]} for one in accounts]
     return [{**row, "denied": ""}, *under]
 

@@ -195,7 +195,7 @@ def resolve_legs(
             price = limit or prices.get(contract.id, 0.0)
             stop, target = (price_level(rule.stop, -rule.lots, price), price_level(rule.target, rule.lots, price))
         except NoSuchContract as error:
-            raise NoSuchContract(f"leg {number}: {error}") from None
+            raise type(error)(f"leg {number}: {error}") from None
         if same := [place for place, leg in enumerate(legs, 1) if leg.instrument == contract.id]:
             raise NoSuchContract(f"legs {same[0]} and {number} both choose {contract.id}; give them different strikes")
         legs.append(

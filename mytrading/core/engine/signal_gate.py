@@ -24,7 +24,7 @@ from mytrading.core.engine.contract_selection import ContractSelector, resolve_l
 from mytrading.core.engine.position_views import OperatorCancels, PendingEntries, PositionViews
 from mytrading.core.engine.protective_exits import ProtectiveExits
 from mytrading.core.engine.strategy_host import CallGuard, StrategyHost
-from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.instruments.book import ExpiryRefused, InstrumentBook, NoSuchContract
 from mytrading.core.text.spelling import name_key
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE, SECOND
 from mytrading.messages.control import StrategySwitch
@@ -200,7 +200,12 @@ class SignalGate:
             return None
         if draft.legs and self._names_other_legs(draft, action, status, view, data, now):
             return None
-        if not (legs := self._legs(run, draft, action, now)):
+        try:
+            legs = self._legs(run, draft, action, now)
+        except ExpiryRefused:  # what is held of the other side is closed all the same
+            turns = (view.is_long and action is Action.SELL) or (view.is_short and action is Action.BUY)
+            return self._exit(host, draft, data, now, view) if turns else None
+        if not legs:
             return None
         signal = self._signal(run, draft, action, legs, data, now)
         hints = draft.hints
@@ -345,7 +350,8 @@ class SignalGate:
         return bool(held) and all(active.is_exiting(one.account, run.name, one.instrument) for one in held)
 
     def _legs(self, run: StrategyRun, draft: StrategySignal, action: Action, now: int) -> tuple[Leg, ...]:
-        """The legs with their contracts; none, with the reason in `problems`, where a contract is not listed."""
+        """The legs with their contracts; none, with the reason in `problems`, where a contract is not listed. Raises
+        `ExpiryRefused`, with the reason there too, where the expiry must not be chosen by the rule."""
         state, watch = self._state, draft.instrument
         key = (run.name, watch)
         try:
@@ -357,6 +363,8 @@ class SignalGate:
                 legs = (resolve_leg(run, rule, watch, draft.price, draft.stop_price, state.book, now, draft.hints),)
         except NoSuchContract as error:
             state.problems[key] = str(error)
+            if isinstance(error, ExpiryRefused):
+                raise
             return ()
         state.problems.pop(key, None)
         return legs

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Severity, TradingLevel
-from mytrading.messages.journal_rows import AlertAcknowledged, ControlOpened, OperatorRequestTaken
+from mytrading.messages.journal_rows import AlertAcknowledged, ContractsAccepted, ControlOpened, OperatorRequestTaken
 
 
 class ControlMachine:
@@ -24,6 +24,8 @@ class ControlMachine:
         self._acknowledged: dict[tuple[str, str, str], AlertAcknowledged] = {}
         self.requests: dict[str, OperatorRequestTaken] = {}
         """Commands executed today, by request id."""
+        self.contracts: dict[str, ContractsAccepted] = {}
+        """What was accepted of the server's contracts, by underlying; kept from day to day."""
         self.generation = 0
         self._earlier_requests: dict[str, OperatorRequestTaken] = {}
         self._repeats: dict[tuple[str, str, str], Alert] = {}
@@ -40,11 +42,13 @@ class ControlMachine:
             self.alerts[row.daemon, row.code, row.subject] = row
         elif isinstance(row, AlertAcknowledged):
             self._acknowledged[row.daemon, row.code, row.subject] = row
+        elif isinstance(row, ContractsAccepted):
+            self.contracts[row.name] = row
         elif isinstance(row, OperatorRequestTaken):
             self.requests[row.request_id] = row
         elif isinstance(row, ControlOpened):
             self.requests, self._earlier_requests = {}, {past.request_id: past for past in row.requests}
-            for part in (*row.trading, *row.switches, *row.alerts, *row.acknowledged):
+            for part in (*row.trading, *row.switches, *row.alerts, *row.acknowledged, *row.contracts):
                 self.apply(part)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:  # noqa: ARG002
@@ -124,4 +128,5 @@ class ControlMachine:
             alerts=active,
             requests=tuple(self.requests.values()),
             acknowledged=tuple(seen for alert in active if (seen := self.acknowledgement_of(alert)) is not None),
+            contracts=tuple(self.contracts.values()),
         )

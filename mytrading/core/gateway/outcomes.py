@@ -223,7 +223,7 @@ def _result(orders: Sequence[Order], denied: bool, filled: int) -> SignalResult:
         return SignalResult.RECORDED
     if filled:
         return SignalResult.PARTIAL
-    if denied:
+    if denied or states == {OrderState.DENIED}:
         return SignalResult.DENIED
     return SignalResult.REJECTED if OrderState.REJECTED in states else SignalResult.ENDED
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from mytrading.core.calendar.expiries import Ends, NoSuchExpiry, end_of_day, select_expiry
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, instrument_id
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.instruments import Instrument, InstrumentKind, InstrumentRefusal
 from mytrading.messages.run_config import ExpiryRule
 
 _RULES = "ATM, ITM n, OTM n or STRIKE n"
@@ -20,14 +20,26 @@ class NoSuchContract(ValueError):
     """A contract that is not listed, or a strike rule that leads off the list."""
 
 
+class ExpiryRefused(NoSuchContract):
+    """Options of an underlying that must not be chosen by this expiry rule today: the list lacks an expiry."""
+
+
 class InstrumentBook:
     """The listed instruments. Look-up by id is one dictionary access; the rest is sorted once.
 
-    `ends` says from when on an expiry is past; without it, it is at the end of its day.
+    `ends` says from when on an expiry is past; without it, it is at the end of its day. Contracts in `kept` are found
+    by id alone. Rules named by `refusals` choose no option (`ExpiryRefused`).
     """
 
-    def __init__(self, instruments: Iterable[Instrument], ends: Ends = end_of_day) -> None:
+    def __init__(
+        self,
+        instruments: Iterable[Instrument],
+        ends: Ends = end_of_day,
+        kept: Iterable[Instrument] = (),
+        refusals: Iterable[InstrumentRefusal] = (),
+    ) -> None:
         self._ends = ends
+        self._refused = {(refusal.subject, rule): refusal.reason for refusal in refusals for rule in refusal.rules}
         self._by_id = {instrument.id: instrument for instrument in instruments}
         self._options: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
         self._futures: dict[str, list[Instrument]] = {}
@@ -36,6 +48,7 @@ class InstrumentBook:
                 self._options.setdefault((item.underlying, item.expiry, item.kind), []).append(item)
             elif item.kind is InstrumentKind.FUT:
                 self._futures.setdefault(item.underlying, []).append(item)
+        self._by_id |= {item.id: item for item in kept if item.id not in self._by_id}
         for chain in self._options.values():
             chain.sort(key=lambda item: item.strike)
         for row in self._futures.values():
@@ -58,7 +71,7 @@ class InstrumentBook:
         """Return a book that also finds `contract` by its id; chains and expiries stay those of this book."""
         book = InstrumentBook((), self._ends)
         book._by_id = {**self._by_id, contract.id: contract}
-        book._options, book._futures = self._options, self._futures
+        book._options, book._futures, book._refused = self._options, self._futures, self._refused
         return book
 
     def find(self, exchange: str, symbol: str) -> Instrument | None:
@@ -77,6 +90,8 @@ class InstrumentBook:
 
     def select_expiry(self, rule: ExpiryRule, underlying: str, kind: InstrumentKind, now: int) -> str:
         """Return the expiry that a rule selects at market time `now`; `NoSuchContract` says which are listed."""
+        if kind.is_option and (reason := self._refused.get((underlying, rule.value))):
+            raise ExpiryRefused(reason)
         try:
             return select_expiry(rule, self.live_expiries(underlying, kind, now))
         except NoSuchExpiry as error:

@@ -15,7 +15,13 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.instruments.contract_specs import ContractFacts, value_on
-from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, parse_symbol, quoting_exchange, split_id
+from mytrading.core.instruments.symbology import (
+    DERIVATIVE_EXCHANGES,
+    ParsedSymbol,
+    parse_symbol,
+    quoting_exchange,
+    split_id,
+)
 from mytrading.messages.instruments import Instrument, InstrumentKind, InstrumentRefusal, Snapshot
 from mytrading.messages.run_config import RunConfig, TradeKind, TradeRule
 
@@ -26,6 +32,8 @@ AROUND = 2
 """Strikes on each side of the money that must be listed."""
 GAP = 3.0
 """Neighbouring strikes at the money lie at most so many usual steps apart."""
+STRIKE_ERROR = 0.0051
+"""Rupees by which a strike may differ from that in its symbol, which has two decimals."""
 _SHOWN = 5
 
 
@@ -90,6 +98,20 @@ def _underlying(instrument: str) -> str:
     return parse_symbol(symbol, exchange).underlying
 
 
+def name_contradiction(parts: ParsedSymbol, kind: InstrumentKind, expiry: date | None, strike: float) -> str:
+    """Return how the columns of a derivative's row (`strike` in rupees) contradict the parts of its own symbol; empty
+    if they do not, or if the symbol names no expiry."""
+    if parts.expiry is None or not kind.is_derivative:
+        return ""
+    if parts.kind is not kind:
+        return f"it is listed as {kind.value}"
+    if parts.expiry != expiry:
+        return f"it is listed with expiry {expiry}"
+    # some names leave the decimals of a strike out
+    is_cut = parts.strike.is_integer() and int(strike) == parts.strike
+    return "" if is_cut or abs(parts.strike - strike) < STRIKE_ERROR else f"it is listed with strike {strike:g}"
+
+
 def with_freeze(
     instruments: Iterable[Instrument], of_server: Mapping[str, int], facts: ContractFacts, day: date
 ) -> list[Instrument]:
@@ -115,8 +137,11 @@ def find_problems(fetched: FetchedMaster, need: Need, before: Snapshot | None) -
     for item in fetched.instruments:
         if item.kind.is_derivative:
             chains[item.underlying].append(item)
+    reasons = {row.symbol: f": {row.reason}" for row in fetched.bad}
     found = [
-        InstrumentRefusal(_underlying(name), f"{name} is not listed") for name in need.watched if name not in by_id
+        InstrumentRefusal(_underlying(name), f"{name} is not listed{reasons.get(split_id(name)[1], '')}")
+        for name in need.watched
+        if name not in by_id
     ]
     found += [
         InstrumentRefusal(name, f"no future of {name} is listed, at least one was expected")
@@ -130,9 +155,20 @@ def find_problems(fetched: FetchedMaster, need: Need, before: Snapshot | None) -
         rows = chains[name] if name in traded else []
         spots = [by_id[item] for item in need.watched if item in by_id and by_id[item].underlying == name]
         found += [InstrumentRefusal(name, text) for text in _figures([*rows, *spots])]
-        found += [InstrumentRefusal(name, text) for text in _left_out(name, rows, fetched.bad)]
         found += [InstrumentRefusal(name, text) for text in _shrunk(name, len(rows), before)]
+    bad = _by_underlying(fetched.bad)
+    for name in sorted(chains.keys() | bad.keys() & need.underlyings):
+        found += [InstrumentRefusal(name, text, contracts_only=True) for text in _left_out(chains[name], bad[name])]
     return tuple(found)
+
+
+def _by_underlying(bad: Iterable[BadRow]) -> dict[str, list[BadRow]]:
+    """The rows of futures and options that were left out. A share's own row is missed as "not listed"."""
+    found: dict[str, list[BadRow]] = defaultdict(list)
+    for row in bad:
+        if (parts := parse_symbol(row.symbol)).expiry is not None:
+            found[parts.underlying].append(row)
+    return found
 
 
 def _options(chain: Sequence[Instrument], name: str, price: float) -> list[str]:
@@ -185,12 +221,11 @@ def _figures(rows: Sequence[Instrument]) -> list[str]:
     return problems
 
 
-def _left_out(name: str, rows: Sequence[Instrument], bad: Sequence[BadRow]) -> list[str]:
-    mine = [row for row in bad if parse_symbol(row.symbol).underlying == name]
-    if len(mine) <= BAD_SHARE * (len(rows) + len(mine)):
+def _left_out(rows: Sequence[Instrument], bad: Sequence[BadRow]) -> list[str]:
+    if len(bad) <= BAD_SHARE * (len(rows) + len(bad)):
         return []
-    return [f"{len(mine)} of {len(rows) + len(mine)} rows cannot be read, the first is {mine[0].symbol}: "
-            f"{mine[0].reason}"]  # fmt: skip
+    return [f"{len(bad)} of {len(rows) + len(bad)} rows cannot be read, the first is {bad[0].symbol}: "
+            f"{bad[0].reason}"]  # fmt: skip
 
 
 def _shrunk(name: str, count: int, before: Snapshot | None) -> list[str]:
@@ -214,20 +249,31 @@ def snapshot_of(
     fetched_ns: int,
     notes: Iterable[str] = (),
 ) -> Snapshot:
-    """Build a day's snapshot; an underlying in `refusals` keeps its contracts of `before` until they expire."""
-    subjects = {refusal.subject for refusal in refusals}
-    kept = {item.id: item for item in fetched.instruments if item.underlying not in subjects or item.lot_size > 0}
-    for item in before.instruments if before is not None else ():
-        if item.underlying in subjects and (not item.expiry or item.expiry >= fetched.day):
-            kept[item.id] = item
+    """Build a day's snapshot; an underlying in `refusals` keeps its contracts of `before` until they expire, and so
+    does a contract whose own row was left out or whose expiry is missed."""
+    refused = [refusal for refusal in refusals if not refusal.rules]
+    subjects = {refusal.subject for refusal in refused}
+    whole = {refusal.subject for refusal in refused if not refusal.contracts_only}
+    missed = {refusal.subject for refusal in refusals if refusal.rules}
+    bad = {row.symbol for row in fetched.bad}
+    listed = {item.id: item for item in fetched.instruments if item.underlying not in subjects or item.lot_size > 0}
+    kept: list[Instrument] = []
+    for item in (*before.kept, *before.instruments) if before is not None else ():
+        if item.expiry and item.expiry < fetched.day:
+            continue
+        if item.underlying in (subjects if item.kind.is_derivative else whole):
+            listed[item.id] = item
+        elif item.id not in listed and (item.symbol in bad or item.underlying in missed):
+            kept.append(item)
     good = fetched.day if not refusals else (before.good_day if before is not None else "")
     return Snapshot(
         day=fetched.day,
         fetched_ns=fetched_ns,
-        instruments=tuple(kept.values()),
+        instruments=tuple(listed.values()),
         refusals=refusals,
         notes=tuple(notes),
         good_day=good,
+        kept=tuple(kept),
     )
 
 
@@ -236,10 +282,16 @@ def refusal_for(snapshot: Snapshot, instrument: str, today: str) -> str:
     if snapshot.day != today:
         found = f"those at hand are of {snapshot.day}" if snapshot.day else "there are none"
         return f"the instruments of {today} are not here yet, {found}"
+    if any(item.id == instrument for item in snapshot.kept):
+        return f"the list of {today} has no usable row of {instrument}, what is known of it is of an earlier day"
     if not snapshot.refusals:
         return ""
-    name = parse_symbol(instrument.partition(":")[2]).underlying
-    return "; ".join(refusal.reason for refusal in snapshot.refusals if refusal.subject in ("", name))
+    name, expiry, _, _ = parse_symbol(instrument.partition(":")[2])
+    return "; ".join(
+        refusal.reason
+        for refusal in snapshot.refusals
+        if refusal.subject in ("", name) and not refusal.rules and not (refusal.contracts_only and expiry is None)
+    )
 
 
 class Change(NamedTuple):

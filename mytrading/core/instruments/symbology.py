@@ -7,6 +7,7 @@ contract is listed is known only by an `InstrumentBook`.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date
 from typing import NamedTuple
 
@@ -24,6 +25,11 @@ INDICES = {
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DERIVATIVE = re.compile(
     rf"^(?P<base>.+?)(?P<day>\d{{2}})(?P<month>{'|'.join(_MONTHS)})(?P<year>\d{{2}})(?P<rest>FUT|[\d.]+(?:CE|PE))$"
+)
+
+_DATES = (
+    re.compile(r"^(?P<year>\d{4})-?(?P<month>\d{2})-?(?P<day>\d{2})(?:[T ].*)?$"),
+    re.compile(r"^(?P<day>\d{1,2})[- /]?(?P<month>[A-Z]{3})[- /]?(?P<year>\d{4}|\d{2})$"),
 )
 
 
@@ -70,6 +76,17 @@ def parse_expiry(text: str) -> date:
     if len(compact) != 7 or compact[2:5] not in _MONTHS or not (compact[:2] + compact[5:]).isdigit():
         raise ValueError(f"expiry {text!r}: expected DDMMMYY or DD-MMM-YY, say 30DEC25")
     return date(2000 + int(compact[5:]), _MONTHS.index(compact[2:5]) + 1, int(compact[:2]))
+
+
+def read_expiry(text: str) -> date | None:
+    """Read an expiry as a server's list may write it: 01-DEC-26, 1-Dec-2026, 01DEC26 or 2026-12-01; None for others."""
+    for form in _DATES:
+        if (match := form.match(text.strip().upper())) is not None:
+            month = match["month"]
+            number = int(month) if month.isdigit() else _MONTHS.index(month) + 1 if month in _MONTHS else 0
+            with suppress(ValueError):
+                return date(int(match["year"]) + (2000 if len(match["year"]) == 2 else 0), number, int(match["day"]))
+    return None
 
 
 def strike_text(strike: float) -> str:

@@ -18,12 +18,13 @@ from typing import NamedTuple
 from mytrading.adapters.openalgo.instruments import EarlierSnapshots, fetch_master
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
-from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.storage.instrument_store import AcceptedFile, InstrumentFile
 from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import master_contract
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import Changes, instruments_needed
+from mytrading.core.instruments.table_checks import TableCheck
 from mytrading.core.time import SECOND, to_ns
 from mytrading.daemons.feed.bars import retry_ns
 from mytrading.messages.enums import Severity
@@ -72,6 +73,8 @@ class InstrumentLoader:
         self._file = InstrumentFile(config.state)
         facts = config.calendar_path.with_name("instruments.toml")
         self._facts = ContractFacts.from_dict(tomllib.loads(facts.read_text(encoding="utf-8")))
+        self._leave = AcceptedFile(config.state)
+        self._table = TableCheck(self._facts, calendar, self._leave.keys())
         self._need = instruments_needed(config, (), self._facts)
         self._pool: WorkerPool[tuple[date, int], OpenAlgoClient, Fetched] = WorkerPool(
             "feed.instruments",
@@ -99,6 +102,9 @@ class InstrumentLoader:
         market_ns = self._clock.now()
         day = self._calendar.trading_day(market_ns)
         self._archiver.archive_if_due(machine_ns)
+        if self._leave.has_changed():
+            self._table = self._table._replace(accepted=self._leave.keys())
+            self.fetch_again()
         if self._requested == day.isoformat() or machine_ns < self._due:
             return
         if (
@@ -155,7 +161,8 @@ class InstrumentLoader:
         self._problems.pop(("INSTRUMENTS_MISSING", "feed"), None)
         if snapshot.refusals:
             reasons = "; ".join(f"{row.subject}: {row.reason}" for row in snapshot.refusals)
-            text = f"entries are denied, exits go on; {reasons}; download the master contract at the server"
+            denied = "entries are denied" if any(not row.rules for row in snapshot.refusals) else "some entries wait"
+            text = f"{denied}, exits go on; {reasons}; download the master contract at the server"
             text = f"{text}, it is tried again"
             self._problems["INSTRUMENTS_REFUSED", "feed"] = ActiveAlert(Severity.CRITICAL, text)
             return
@@ -179,7 +186,7 @@ class InstrumentLoader:
         before, last = self._file.newest_before(day), self._file.snapshot()
         known = EarlierSnapshots(before, last if last.day else before)
         try:
-            snapshot = fetch_master(client, self._need, self._facts, *job, known)
+            snapshot = fetch_master(client, self._need, self._table, *job, known)
         except (ReadFailed, TransportFailed) as error:
             return Fetched(day, problem=str(error))
         self._file.write(snapshot)

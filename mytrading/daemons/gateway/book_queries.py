@@ -73,8 +73,23 @@ def order_group_row(ctx: RequestContext, parent: Order, slices: Iterable[Order])
 
 
 def resting(ctx: RequestContext, _: ops.RestingQuery) -> dict[str, Any]:
-    """Return JSON rows of `entries`, orders that may still fill, and of `stops` that rest at the broker."""
-    return {"entries": resting_entries(ctx), "stops": [order_row(ctx, order) for order in ctx.view.stop_orders()]}
+    """Return JSON rows of `entries`, orders that may still fill, of `stops` that rest at the broker, and of
+    `engine_stops`, which end with the stack."""
+    stops = [order_row(ctx, order) for order in ctx.view.stop_orders()]
+    return {"entries": resting_entries(ctx), "stops": stops, "engine_stops": engine_stops(ctx)}
+
+
+def engine_stops(ctx: RequestContext) -> list[dict[str, Any]]:
+    """Return JSON rows of the positions whose stop no broker holds: risk closes them at `stop` while the stack runs."""
+    found = ((position, _stop(ctx, position)) for position in ctx.view.open_positions())
+    return [
+        {
+            "account": position.account, "strategy": position.strategy, "instrument": position.instrument,
+            "product": position.product.value, "quantity": position.quantity, "stop": shown["stop"],
+        }
+        for position, shown in found
+        if shown["stop_state"] == "engine"
+    ]  # fmt: skip
 
 
 def resting_entries(ctx: RequestContext) -> list[dict[str, Any]]:

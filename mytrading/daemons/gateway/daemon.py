@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import zmq
 
+from mytrading.adapters.storage.instrument_store import AcceptedFile
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.ops_server import OpsServer
@@ -91,6 +92,8 @@ class Gateway(MachineDaemon):
             self._command = AlertCommand(self.config.alert_command, self.wake)
             self.on_wake(self._command.log_failures)
         super().setup()
+        self._accepted = AcceptedFile(self.config.state)
+        self._write_accepted()
         self._tails = [
             JournalTail(self.config.journal_dir(writer), stream, self._show, carried=writer == "router")
             for writer, stream in SHOWN
@@ -207,10 +210,15 @@ class Gateway(MachineDaemon):
     def record_command(self, rows: tuple[msgspec.Struct, ...]) -> None:
         """Journal, publish and log the rows of an operator's command."""
         self.record(rows)
-        names = ("verb", "request_id", "strategy", "account", "reason", "by")
+        self._write_accepted()
+        names = ("verb", "request_id", "strategy", "account", "name", "keys", "reason", "by")
         for row in rows:
             shown = {name: value for name in names if (value := getattr(row, name, ""))}
             self.log.info("operator.ordered", what=type(row).__name__, **shown)
+
+    def _write_accepted(self) -> None:
+        """Tell the feed what was accepted of the server's contracts."""
+        self._accepted.write({row.name: row.keys for row in self.control.contracts.values()})
 
     def _report_defect(self, verb: str, error: Exception | None) -> None:
         if error is None:

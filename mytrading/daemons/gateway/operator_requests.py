@@ -37,7 +37,7 @@ from mytrading.messages import control, ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Product, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.journal_rows import AlertAcknowledged
+from mytrading.messages.journal_rows import AlertAcknowledged, ContractsAccepted
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import ServerMode, VenueKind
@@ -87,6 +87,27 @@ def acknowledge(ctx: RequestContext, request: ops.AcknowledgeCommand) -> Decided
         at_ns=ctx.clock.now(), by=request.by, reason=request.reason,
     )  # fmt: skip
     return Decided((row,), ops.AlertSeen(code=alert.code, subject=alert.subject))
+
+
+def accept_contracts(ctx: RequestContext, request: ops.AcceptContractsCommand) -> Decided:
+    """Return the row to journal that the server's contracts of an underlying are right against our table;
+    `RequestRefused` if nothing of it can be accepted, or not what its author saw."""
+    name, snapshot = request.name.upper(), InstrumentFile(ctx.config.state).snapshot()
+    mine = [refusal for refusal in snapshot.refusals if refusal.subject == name]
+    keys = tuple(dict.fromkeys(refusal.key for refusal in mine if refusal.key))
+    others = tuple(refusal.reason for refusal in mine if not refusal.key)
+    if not keys:
+        why = "; ".join(others) or "its contracts are in order, or are not loaded"
+        raise RequestRefused(f"nothing of {name} can be accepted: {why}; see `mytrading instruments show`")
+    if request.expected and set(request.expected) != set(keys):
+        seen, now = "; ".join(request.expected), "; ".join(keys)
+        raise RequestRefused(f"expected {seen} of {name}, found {now}; the list has changed, look again")
+    known = ctx.control.contracts.get(name)
+    row = ContractsAccepted(
+        name=name, keys=tuple(dict.fromkeys((*(known.keys if known is not None else ()), *keys))),
+        at_ns=ctx.clock.now(), by=request.by, reason=request.reason,
+    )  # fmt: skip
+    return Decided((row,), ops.ContractsTaken(name=name, keys=keys, refused=others))
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:

@@ -16,7 +16,7 @@ from mytrading.core.gateway.refusals import IN_RUPEES
 from mytrading.core.reconciler.book_confidence import account_confidence
 from mytrading.core.risk.pretrade.readiness import NEEDED
 from mytrading.core.time import MINUTE, SECOND
-from mytrading.daemons.gateway.book_queries import UNMANAGED, newest, positions, strategies
+from mytrading.daemons.gateway.book_queries import UNMANAGED, engine_stops, newest, positions, strategies
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
 from mytrading.messages import ops
 from mytrading.messages.control import Alert, FeedSubscription, Heartbeat, OrderTrial, RiskPicture
@@ -64,6 +64,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "daemons": [_daemon(ctx, name) for name in daemons],
         "accounts": _accounts(ctx),
         "budgets": [msgspec.structs.asdict(row) for _, row in sorted(view.budgets.items())],
+        "engine_stops": engine_stops(ctx),
         "profit": compare_profits(view, machine_now()),
         "levels": [msgspec.to_builtins(level) for level in ctx.control.trading.values()],
         "recovery": [msgspec.to_builtins(row) for row in view.recoveries.values()],

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from msgspec.structs import replace
 
 from mytrading.core.exchange.model import BookOrder, BookPosition, BookTrade, OrderRequest
-from mytrading.core.instruments.symbology import split_id
+from mytrading.core.instruments.symbology import expiry_code, split_id
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+from mytrading.messages.instruments import Instrument
 from mytrading.simulator.faults.registry import ActiveFault, Faults
 from mytrading.simulator.formats.frames import Body
 from mytrading.simulator.formats.rows import AnalyzerRows
@@ -52,6 +55,32 @@ _HOSTILE_VALUES: tuple[Any, ...] = (1e300, -1e300, 10**18, "nan", "-inf", "\x00\
 
 def _hostile(fault: ActiveFault) -> Altered:
     return HOSTILE_FRAMES[fault.acted % len(HOSTILE_FRAMES)]
+
+
+def wrong_contract_rows(odd: ActiveFault, listed: Sequence[Instrument], rows: Sequence[Body]) -> list[Body]:
+    """Return the rows of an exchange's list, those of the contracts that the fault means as it says."""
+    only = odd.text("only")
+    meant = [
+        item.kind.is_derivative
+        and item.underlying == odd.text("underlying")
+        and only in ("", expiry_code(date.fromisoformat(item.expiry)))
+        for item in listed
+    ]
+    return [
+        _wrong_contract(odd, row) if wrong else row
+        for row, wrong in zip(rows, meant, strict=True)
+        if not (wrong and odd.flag("missing"))
+    ]
+
+
+def _wrong_contract(odd: ActiveFault, row: Body) -> Body:
+    kind = str(row["instrumenttype"])
+    other = {"CE": "PE", "PE": "CE"}.get(kind, kind) if odd.flag("swapped") else kind
+    return {
+        **row, "instrumenttype": other, "expiry": odd.text("expiry") or row["expiry"],
+        "strike": row["strike"] + odd.number("strike") if kind != "FUT" else row["strike"],
+        "lotsize": int(odd.number("lot")) or row["lotsize"], "tick_size": odd.number("tick") or row["tick_size"],
+    }  # fmt: skip
 
 
 def hostile_row(sound: Body, number: int) -> Body:

@@ -116,6 +116,11 @@ _ALL = (
     _fault(Target.CALLS, "token_rollover",
            "from `at` (HH:MM Indian time, each day; empty: at once) until `POST /sim/login` answers 403, refuses to "
            "subscribe, and sends no quotes over sockets that stay open", FOR_GOOD, at=""),
+    _fault(Target.CALLS, "list_wrong",
+           "lists contracts of `underlying`, of one expiry if `only` names it (01DEC26), with another `lot` or `tick`, "
+           "strikes `strike` rupees higher, calls and puts `swapped`, this `expiry` column, or not at all (`missing`)",
+           FOR_GOOD, underlying="NIFTY", only="", lot=0.0, tick=0.0, strike=0.0, swapped=False, expiry="",
+           missing=False),
     _fault(Target.CALLS, "delay_ms", "waits `ms` before the reply", FOR_GOOD, route="", ms=100.0),
     _fault(Target.UPDATES, "order_updates_off", "does not send the update", FOR_GOOD, status=""),
     _fault(Target.UPDATES, "update_duplicated", "sends the update `times` more", FOR_GOOD, status="", times=1),

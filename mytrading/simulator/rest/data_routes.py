@@ -12,6 +12,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.symbology import expiry_label, instrument_id
 from mytrading.core.time import IST, MILLISECOND, ist_date, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.simulator.faults.effects import wrong_contract_rows
 from mytrading.simulator.formats.frames import Body, depth_levels
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, success
@@ -212,7 +213,10 @@ async def expiry(call: RestCall) -> Reply:
 async def instruments(call: RestCall) -> Reply:
     """Answer all contracts of an exchange, as JSON or CSV."""
     venue, fields = call.venue, call.fields
-    rows = [_contract_row(item) for item in venue.current_listing() if item.exchange == fields["exchange"]]
+    listed = [item for item in venue.current_listing() if item.exchange == fields["exchange"]]
+    rows = [_contract_row(item) for item in listed]
+    if (wrong := venue.faults.fire("list_wrong", route="instruments")) is not None:
+        rows = wrong_contract_rows(wrong, listed, rows)
     if fields["format"] == "json":
         return success(data=rows, message=f"Found {len(rows)} instruments")
     sheet = io.StringIO()

@@ -263,7 +263,12 @@ def _text(row: dict[str, Any], name: str) -> str:
 
 
 def _shown(found: Any) -> str:
-    return shown(found if isinstance(found, int | float) else [found], 80)
+    """A value of a row in words: text in quotes, so that blanks are seen, and "nothing" for none."""
+    if found is None:
+        return "nothing"
+    return (
+        shown(found, 80) if isinstance(found, int | float) else shown([found], 81).removeprefix("[").removesuffix("]")
+    )
 
 
 def _instrument(row: dict[str, Any], rules: BrokerRules) -> str:

@@ -40,6 +40,7 @@ class _ErrorBody(msgspec.Struct):
 T = TypeVar("T")
 _decoder = msgspec.json.Decoder(_ErrorBody)
 _MOST_READ = 4096
+_MOST_SHOWN = 300
 
 
 def error_text(body: bytes, status: int) -> str:
@@ -65,7 +66,9 @@ def _flat(value: Any) -> str:
 
 
 def _line(text: str) -> str:
-    return plain(" ".join(text[:_MOST_READ].split())[:300])
+    """The text as one line that ends with a whole word: half an address would be taken for one."""
+    line = " ".join(text[:_MOST_READ].split())
+    return plain(line if len(line) <= _MOST_SHOWN else f"{line[: _MOST_SHOWN - 2].rpartition(' ')[0] or line[:100]} …")
 
 
 def decode_read(answer: HttpReply, decoder: msgspec.json.Decoder[T], subject: str = "") -> T:

@@ -14,6 +14,16 @@ def answer(status: int, body: str) -> HttpReply:
     return HttpReply(status, body.encode(), 1, 2)
 
 
+def test_long_text_ends_with_a_whole_word_so_that_no_half_address_is_shown() -> None:
+    address = "https://api.broker.example/orders?session=12345678901234567890"
+    text = f"{'the broker did not answer ' * 10}see {address}"
+    assert 300 - len(address) < len(text) - len(address) < 300 < len(text)
+    line = errors.error_text(said(text).encode(), 500)
+    assert line.endswith("see …") and "http" not in line and len(line) <= 300
+    assert errors.error_text(said(f"see {address}").encode(), 500) == f"see {address}"
+    assert len(errors.error_text(said("x" * 900).encode(), 500)) <= 300
+
+
 def said(text: str) -> str:
     return f'{{"status":"error","message":"{text}"}}'
 

@@ -13,7 +13,7 @@ from mytrading.cli.main import run
 from mytrading.cli.shell.failures import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.cli.shell.options import log_names, profile_names, strategy_classes
 from mytrading.messages.run_config import RUN_FILE, write_run_config
-from mytrading.orchestrator import TradingOrchestrator, remaining_stop_lines
+from mytrading.orchestrator import TradingOrchestrator, ended_stop_lines, remaining_stop_lines
 from mytrading.runtime.streams.endpoints import runtime_dir
 from mytrading.runtime.supervision.instance_lock import InstanceLock
 from tests.kit.project import ROOT
@@ -143,3 +143,11 @@ def test_stop_that_stays_is_reported_with_its_account_where_there_are_several(ot
     first, second = remaining_stop_lines(rows)
     assert first == f"the stop of S{where} stays at the broker: SELL 20 NSE:A at 98.5"
     assert "SELL 15 NSE:A at 97" in second
+
+
+@pytest.mark.parametrize(("other", "where"), [("main", ""), ("second", " in main")])
+def test_stop_of_the_engine_is_reported_as_ended_with_the_position_that_it_leaves(other: str, where: str) -> None:
+    row = {"account": "main", "strategy": "S", "instrument": "NSE:A", "quantity": 20, "stop": 98.5}
+    first, second = ended_stop_lines([row, {**row, "account": other, "quantity": -5, "stop": 103.0}])
+    assert first.startswith(f"the stop of S{where} is held by the engine and ends: +20 NSE:A has no stop at 98.5")
+    assert "-5 NSE:A has no stop at 103" in second

@@ -79,3 +79,15 @@ def test_run_that_is_closed_whole_needs_no_force(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(books, "find_stack", lambda _profile: Asked())
     said = CliRunner().invoke(books.positions_app, ["close", "--run", "5d41402abc4b", "--force"])
     assert "or --force" in str(said.exception)
+
+
+def test_reason_of_the_router_for_a_denied_entry_stands_beside_the_signal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under BROKER_CHANGED no rule of risk denies: the order is made, and the router denies it."""
+    reason = "BROKER_CHANGED: the server of main names its broker upstox"
+    account = {"account": "main", "result": "denied", "orders": 1, "filled": 0, "reason": reason}
+    row = {"created_ns": 1, "strategy": "S", "watch": "NSE:SBIN", "action": "BUY", "denied": [], "result": "denied"}
+    monkeypatch.setattr(books, "ask_gateway", lambda *_, **__: [{**row, "accounts": [account]}])
+    books.signals(50, False, "")
+    assert reason in capsys.readouterr().out

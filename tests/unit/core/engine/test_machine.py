@@ -12,6 +12,7 @@ from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
+from mytrading.messages.instruments import InstrumentRefusal
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, TradeClosed
 from mytrading.messages.run_config import Direction, ExpiryRule, TradeKind, TradeRule
@@ -523,6 +524,22 @@ def test_bought_put_is_the_short_position():
     step(machine, moved("Sample", signal.legs[0].instrument, 75))
     step(machine, make_bar(1, 26_000.0, NIFTY))
     assert (seen[0].is_flat, seen[1].is_short, seen[1].quantity, seen[1].average_price) == (True, True, 75, 100.0)
+
+
+def test_refused_expiry_closes_the_other_side_enters_nothing_and_is_said_until_it_is_listed():
+    refusal = InstrumentRefusal("NIFTY", "2025-12-02 was expected", contracts_only=True, rules=("nearest",))
+    machine = make_machine(Chart, make_run(symbols=(NIFTY,), long=BUY_CALL, short=BUY_PUT))
+    (entry,) = step(machine, make_bar(0, 25_990.0, NIFTY))
+    step(machine, moved("Sample", entry.legs[0].instrument, 75))
+    machine.book = InstrumentBook(make_book(), refusals=(refusal,))
+    (signal,) = step(machine, make_bar(1, 26_010.0, NIFTY))
+    assert (signal.action, signal.legs) == (Action.EXIT, ()), "the put is closed, no call of another week is bought"
+    assert "2025-12-02 was expected" in machine.problems["Sample", NIFTY]
+    step(machine, moved("Sample", entry.legs[0].instrument, 0))
+    assert step(machine, make_bar(2, 26_020.0, NIFTY)) == ()
+    machine.book = make_book()
+    (signal,) = step(machine, make_bar(3, 26_020.0, NIFTY))
+    assert signal.legs[0].instrument == "NFO:NIFTY02DEC2526000CE" and machine.problems == {}
 
 
 def test_position_is_read_by_the_trade_rules_when_no_signal_is_remembered():

@@ -56,6 +56,8 @@ def test_one_account_that_is_rejected_makes_the_signal_partial_with_its_reason_a
         ([], [denied("a"), denied("b")], "denied"),
         ([], [SignalExpired(signal="w", strategy="S", at_ns=3, expired_ns=2)], "denied"),
         ([order("a", OrderState.REJECTED)], [denied("b")], "ended"),
+        ([order("a", OrderState.DENIED, message="BROKER_CHANGED: another broker")], [], "denied"),
+        ([order("a", OrderState.DENIED), order("a", OrderState.FILLED, 10)], [], "partial"),
         ([order("a", OrderState.CANCELLED, 4)], [], "partial"),
         ([order("a", OrderState.RECORDED), order("b", OrderState.RECORDED)], [], "recorded"),
         ([order("a", OrderState.FILLED, 10, purpose=Purpose.EXIT)], [], ""),

@@ -84,7 +84,7 @@ def test_funds_of_zeros_of_a_broker_that_answers_so_without_a_session_are_never_
 
 def test_rows_of_strangers_that_cannot_be_read_are_a_warning_and_hold_nothing_up() -> None:
     """One such row said "exits close once the books are read" all day."""
-    found = AccountProblems(odd="orders row 9: exchange and symbol are ['NSE'] and [None]", unread_rows=1)
+    found = AccountProblems(odd="orders row 9: exchange and symbol are 'NSE' and nothing", unread_rows=1)
     alert = active_alerts("main", found)["BOOKS_ODD", "main"]
     assert alert.severity is Severity.WARNING and "none of them is of an order of ours" in alert.text
     found.odd_rows = True

@@ -180,3 +180,20 @@ def test_row_whose_id_is_none_is_no_order_by_that_id(given: object) -> None:
     book = parse_orders(answer({"orders": [order(orderid=given), order(orderid="7")]}), rules("indmoney"))
     assert [row.broker_order_id for row in book.rows or ()] == ["7"]
     assert [(row.broker_order_id, row.instrument) for row in book.unread_rows] == [("", "NFO:SYM35000")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"symbol": None}, "exchange and symbol are 'NSE' and nothing"),
+        ({"symbol": " "}, "exchange and symbol are 'NSE' and ' '"),
+        ({"quantity": "N/A"}, "quantity is 'N/A'"),
+        ({"quantity": [1, 2]}, "quantity is [1, 2]"),
+        ({"average_price": True}, "average_price is True"),
+    ],
+)
+def test_row_that_cannot_be_read_is_named_in_words_and_not_as_a_list_of_python(
+    fields: dict[str, Any], words: str
+) -> None:
+    found = parse_positions(answer([position(**{"symbol": "RELIANCE", **fields})]), rules("zerodha"))
+    assert found.problems == (f"positions row 0: {words}",)
