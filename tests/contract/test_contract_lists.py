@@ -30,6 +30,7 @@ from mytrading.messages.instruments import InstrumentKind, Snapshot
 from mytrading.messages.run_config import ExpiryRule
 from tests.kit.project import ROOT
 from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 TODAY, ISO = date(2026, 11, 25), "2026-11-25"
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
@@ -48,9 +49,23 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimul
         yield running
 
 
+class PatientClient(OpenAlgoClient):
+    """A client that asks again while the server answers 429: the lists of these tests are many a second."""
+
+    def get(self, *call: Any, **fields: Any) -> HttpReply:
+        return eventually(lambda: _taken(super(PatientClient, self).get(*call, **fields)))
+
+    def call(self, *call: Any, **fields: Any) -> HttpReply:
+        return eventually(lambda: _taken(super(PatientClient, self).call(*call, **fields)))
+
+
+def _taken(answer: HttpReply) -> HttpReply | None:
+    return answer if answer.status != 429 else None
+
+
 @pytest.fixture(scope="module")
 def client(simulator: RunningSimulator) -> OpenAlgoClient:
-    return OpenAlgoClient(simulator.rest, simulator.api_key, time.monotonic_ns)
+    return PatientClient(simulator.rest, simulator.api_key, time.monotonic_ns)
 
 
 @contextmanager

@@ -188,9 +188,12 @@ def _missed(
 
 
 def _expected_expiries(calendar: Calendar, known: Underlying, day: date) -> dict[ExpiryRule, date]:
-    """The expiry that each rule is to select among the options of `day`."""
-    months = list(islice(monthly_expiries(calendar, known, day), 2))
-    dated = sorted({*islice(weekly_expiries(calendar, known, day), 2), *months})
+    """The expiry that each rule is to select among the options of `day`; none in years that the calendar lacks."""
+    try:
+        months = list(islice(monthly_expiries(calendar, known, day), 2))
+        dated = sorted({*islice(weekly_expiries(calendar, known, day), 2), *months})
+    except ValueError:
+        return {}
     return {
         ExpiryRule.NEAREST: dated[0], ExpiryRule.NEXT: dated[1],
         ExpiryRule.MONTHLY: months[0], ExpiryRule.NEXT_MONTHLY: months[1],

@@ -10,7 +10,7 @@ from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.core.bars.builder import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.contract_selection import select_option_universe
-from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.instruments.book import ExpiryRefused, InstrumentBook, NoSuchContract
 from mytrading.core.time import SECOND
 from mytrading.messages.control import BarGaps
 from mytrading.messages.market import Bar
@@ -104,6 +104,7 @@ class OptionUniverse:
         self._calendar = calendar
         self._chosen_for: date | None = None
         self.problems: dict[str, str] = {}
+        self._partly: dict[str, tuple[str, ...]] = {}
 
     @property
     def has_rules(self) -> bool:
@@ -115,9 +116,11 @@ class OptionUniverse:
         return bool(self._runs) and self._chosen_for != self._calendar.trading_day(now)
 
     def choose(self, book: InstrumentBook, reader: BarReader, now: int) -> dict[str, tuple[str, ...]] | None:
-        """Choose today's watched instruments by strategy; None if a price or contract is missing (see `problems`)."""
+        """Choose today's watched instruments by strategy; None if a price or contract is missing (see `problems`). One
+        whose expiry is refused is left out, and chosen once it is listed or accepted; the others do not wait for it."""
         self.problems = {}
         found: dict[str, tuple[str, ...]] = {}
+        refused = 0
         for run in self._runs:
             assert run.options is not None
             price = self._price(run.symbols[0], reader, now)
@@ -126,9 +129,13 @@ class OptionUniverse:
                     options = select_option_universe(run.options, run.symbols[0], price, book, now)
                     found[run.name] = tuple(dict.fromkeys((*run.symbols, *options)))
             except NoSuchContract as error:
+                refused += isinstance(error, ExpiryRefused)
                 self.problems[f"{run.name} options"] = str(error)
-        if len(found) < len(self._runs):
+        if len(found) + refused < len(self._runs) or (refused and found == self._partly):
             return None
+        self._partly = found if refused else {}
+        if refused:
+            return found
         self._chosen_for = self._calendar.trading_day(now)
         return found
 

@@ -13,6 +13,7 @@ from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.options.leg_grammar import parse_option_range
 from mytrading.core.time import DAY
 from mytrading.daemons.engine.watched_data import OptionUniverse
+from mytrading.messages.instruments import InstrumentRefusal
 from mytrading.messages.run_config import ExpiryRule, OptionRange
 from tests.kit.backtest_specs import calendar
 from tests.kit.engine_bench import MINUTE, NIFTY, OPEN, make_bar, make_book, make_run
@@ -55,6 +56,27 @@ def test_nothing_is_chosen_without_a_price_and_a_missing_contract_is_said(tmp_pa
     store.add([make_bar(-DAY // MINUTE + 300, 26_130.0, NIFTY)])
     assert universe.choose(InstrumentBook(()), reader, OPEN) is None
     assert "NIFTY" in universe.problems["Sample options"]
+    reader.close()
+    store.close()
+
+
+def test_refused_expiry_holds_up_its_own_strategy_alone_and_is_chosen_once_it_is_listed(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store.add([make_bar(-DAY // MINUTE + 300, 26_130.0, NIFTY)])
+    runs = [
+        make_run("Sample", symbols=(NIFTY,), options=OptionRange(strikes=0)),
+        make_run("Other", symbols=(NIFTY,), options=OptionRange(strikes=0, expiry=ExpiryRule.MONTHLY)),
+    ]
+    universe, reader = OptionUniverse(runs, calendar()), BarReader(tmp_path)
+    refusal = InstrumentRefusal("NIFTY", "2025-12-02 was expected", contracts_only=True, rules=("nearest",))
+    without = InstrumentBook(make_book(), refusals=(refusal,))
+    monthly = (NIFTY, "NFO:NIFTY30DEC2526150CE", "NFO:NIFTY30DEC2526150PE")
+    assert universe.choose(without, reader, OPEN) == {"Other": monthly}
+    assert "was expected" in universe.problems["Sample options"] and universe.is_choice_due(OPEN)
+    assert universe.choose(without, reader, OPEN) is None, "the strategies are not opened again for the same"
+    nearest = (NIFTY, "NFO:NIFTY02DEC2526150CE", "NFO:NIFTY02DEC2526150PE")
+    assert universe.choose(make_book(), reader, OPEN) == {"Other": monthly, "Sample": nearest}
+    assert not universe.is_choice_due(OPEN) and universe.problems == {}
     reader.close()
     store.close()
 
