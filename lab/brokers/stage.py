@@ -95,6 +95,7 @@ _NIGHTS = threading.BoundedSemaphore(4)
 """The same of a night, which passes at thirty times the speed."""
 ENDING = threading.Event()
 """Set when the run is to end: no story waits any more."""
+_UNREADY_NS, _ASK_AGAIN_S = 30 * SECOND, 3.0
 _T = TypeVar("_T")
 
 
@@ -340,17 +341,19 @@ class Stage:
     ) -> None:
         """Wait until the entry that was asked for has come, as `until` does.
 
-        One that the stack says it denied because it was not ready (a busy machine, a router that recovers) is asked
-        for again, as a person would, in place of the one before.
+        One that the stack says it denied because it was not ready (a router that recovers, books that the rows of the
+        case before hid) is asked for again, as a person would, in place of the one before; half a minute at most.
         """
-        for _ in range(3):
-            found = self.until(lambda: came() or self._unready_denial(instrument), seconds, what, instrument)
-            if not isinstance(found, _Denial):
-                return
+        deadline = machine_now() + _UNREADY_NS
+        while isinstance(
+            denial := self.until(lambda: came() or self._unready_denial(instrument), seconds, what, instrument), _Denial
+        ):
+            if machine_now() > deadline:
+                raise Unplayed(f"expected {what}; the stack denies the entry of {instrument}: {denial.text}")
+            _pause(_ASK_AGAIN_S)
             asked = next(one for one in reversed(self.asked) if (one.instrument, one.word) == (instrument, ENTRY))
             self.asked.remove(asked)
             self.enter(instrument, asked.units, hook)
-        raise Unplayed(f"expected {what}; the stack denied the entry of {instrument} three times")
 
     def _unready_denial(self, instrument: str) -> _Denial | None:
         """What the stack says of its newest signal for an instrument, once, if it denied that as not ready."""
@@ -574,6 +577,11 @@ class HeldPrices:
             for instrument, (ltp, depth) in list(self._held.items()):
                 with suppress(OSError):
                     self._push(instrument, round(ltp + 0.1 * turn, 2), depth)
+
+
+def _pause(seconds: float) -> None:
+    if ENDING.wait(seconds):
+        raise Unplayed("the run was ended")
 
 
 def _go_on() -> None:
