@@ -89,13 +89,17 @@ class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="ne
 
 
 class ProductNamed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="product_named"):
-    """The broker's books show what is ours under a product as `shown`: learnt from our own fill."""
+    """The broker's books show what is ours under a product as `shown`: learnt from our own fill.
+
+    `first`: so did a read that followed our first fill at once; nothing is taken from it yet.
+    """
 
     account: str
     instrument: str
     product: Product
     shown: Product
     at_ns: int
+    first: bool = False
 
 
 class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="carried_shown"):

@@ -190,7 +190,7 @@ def tells_end(
     beyond = _beyond(oms, order, read)
     shown = still and beyond is not None
     by_exchange = rules.trade_order_id is TradeOrderId.EXCHANGE  # else an own trade mostly bears its id
-    if by_exchange and shown and not beyond and _is_unbooked_ours(oms, order, read):
+    if by_exchange and shown and (beyond or 0) <= 0 and _is_unbooked_ours(oms, order, read):
         return oms.machine - order.evidence.seen_machine_ns >= oms.limits.slow  # the position book may stand still
     if fills.traded or (by_exchange and beyond and beyond > 0 and may_have_traded(oms, order, read)):
         return waited and shown and _others(oms, order, read) == 0

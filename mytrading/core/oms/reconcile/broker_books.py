@@ -182,6 +182,8 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
             _compare_key(oms, key, net, read)
         elif _awaits_bearing_out(oms, key, read):
             _compare_unmanaged(oms, key, net, read)
+        elif net == broker.get(key) == missing_units.owned_units(oms, key) != 0 and not state.agreed.get(key):
+            oms.emit(NetAgreed(**key._asdict(), quantity=net, at_ns=oms.now))  # a first fill, whose stop is on its way
     if state.begun:
         net_positions.record_carried_units(
             oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
@@ -196,6 +198,7 @@ def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead
         pair = (moved.key, moved.to)
         nets = {key: net_positions.net_with_unlisted(oms, key, broker.get(key, 0)) for key in pair}
         seeming |= set(pair)
+        moved_products.note_first_shown(oms, moved)
         if not all(_quiet(oms, key, read) for key in pair):
             continue
         if fresh := [key for key in pair if _is_news(oms, key, nets[key])]:

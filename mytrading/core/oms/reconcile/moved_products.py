@@ -110,6 +110,17 @@ def _is_traded(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bo
     return missing_units.net_by_orders(oms, key, read) == net
 
 
+def note_first_shown(oms: OrderDecision, moved: Moved) -> None:
+    """Note under which product alone a read shows our first fill of a key, if it followed that at once."""
+    opened = [position.opened_ns for position in oms.state.owner_positions(moved.key) if position.quantity]
+    late = oms.now - min(opened, default=0) > oms.limits.name_within
+    if late or not moved.fits or oms.state.agreed.get(moved.key) or net_positions.ledger_net(oms.state, moved.to):
+        return
+    if oms.state.shown_first.get(moved.key) is not moved.to.product:
+        shown = moved.to.product
+        oms.emit(ProductNamed(**moved.key._asdict(), shown=shown, at_ns=oms.now, first=True))
+
+
 def settle_moved(oms: OrderDecision, moved: Moved) -> bool:
     """Take units along to another product, or learn its name, once two reads agree; false if this is neither."""
     one, other = oms.state.mismatches.get(moved.key), oms.state.mismatches.get(moved.to)
@@ -118,7 +129,7 @@ def settle_moved(oms: OrderDecision, moved: Moved) -> bool:
     agreed = oms.state.agreed.get(moved.key) or 0
     if agreed * moved.units > 0:
         _convert(oms, moved)
-    elif not agreed and not net_positions.ledger_net(oms.state, moved.to):
+    elif not agreed and oms.state.shown_first.get(moved.key) is moved.to.product:
         _learn_name(oms, moved)
     else:
         return False

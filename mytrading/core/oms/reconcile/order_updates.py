@@ -364,6 +364,7 @@ def _learn(
     oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, read: BooksRead | None = None,
     *, proven: bool = False,
 ) -> None:  # fmt: skip
+    before = order
     estimate = _estimate(oms, order, evidence.fills, read)
     fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills, estimate)
     if fills.estimated != evidence.fills.price_estimated:
@@ -405,11 +406,21 @@ def _learn(
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
             modify.place_replacement(oms, changed)
         order = changed
+    _ask_for_proof(oms, before, order)
+
+
+def _ask_for_proof(oms: OrderDecision, before: Order, order: Order) -> None:
+    """Request a read while something of an order is unproven, and for what the positions show of a key's first fill: a
+    conversion at the terminal can be told from another name of the product by that alone."""
     end = order.evidence.end
     ends = end and order.state in RESTING and not oms.is_cancel_unanswered(order.account, order.client_order_id)
-    if order.filled_seen > order.filled or ends or net_evidence.needs_positions(oms, order):
-        doubted = isinstance(end, Disputed) or net_evidence.needs_positions(oms, order)
-        oms.request_read(order.account, "unproven", positions=doubted)
+    news = (order.filled_seen, order.filled) != (before.filled_seen, before.filled)
+    first = news and bool(order.filled_seen) and not order.purpose.reduces and not oms.state.agreed.get(order.net)
+    doubted = net_evidence.needs_positions(oms, order)
+    if order.filled_seen > order.filled or ends or doubted or first:
+        positions = doubted or first or isinstance(end, Disputed)
+        cause = "first fill" if first else "unproven"
+        oms.request_read(order.account, cause, positions=positions, at_once=first and not before.filled_seen)
 
 
 def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool, is_limit: bool) -> OrderState:

@@ -143,12 +143,15 @@ class OrderDecision:
         self.emit(Alert(code=code.value, severity=severity, subject=subject, message=message, daemon="router",
                         first_ns=at, last_ns=at))  # fmt: skip
 
-    def request_read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
+    def request_read(
+        self, account: str, cause: str, *, positions: bool = False, proof: bool = False, at_once: bool = False
+    ) -> None:
         """Request a read of an account's books, unless one was requested within `read_spacing`.
 
-        `positions`: the position book too. `proof`: an exit waits for the read, so only the rate limit prevents it."""
+        `positions`: the position book too. Only the rate limit prevents it if `at_once`, and if `proof`: an exit waits
+        for the read, which is made beside another."""
         asked, limits = self.state.reads.get(account) or (), self.limits
-        if proof:
+        if proof or at_once:
             if rate_limit.calls_left(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
                 return
         elif asked and self.machine - asked[-1] < limits.read_spacing:

@@ -240,6 +240,13 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
         state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
+def _named(state: State, row: account_events.ProductNamed) -> None:
+    if row.first:
+        state.put(state.shown_first, row.net, row.shown)
+    else:
+        state.put(state.names, row.net, row)
+
+
 def _append(state: State, table: Table[str, Any], account: str, value: object, keep: int) -> None:
     """Add a value to those of an account, and keep the newest ones."""
     state.put(table, account, (*(table.get(account) or ()), value)[-keep:])
@@ -271,7 +278,7 @@ FOLDS: dict[type, Any] = {
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
     account_events.NetAgreed: lambda state, row: state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity),
-    account_events.ProductNamed: lambda state, row: state.put(state.names, row.net, row),
+    account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared
     ),

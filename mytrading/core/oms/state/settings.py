@@ -71,6 +71,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     slow: int = seconds_to_ns(_WINDOWS.slow)
     mismatch_gap: int = seconds_to_ns(_WINDOWS.mismatch_gap)
     """Two reads that correct a position lie at least this far apart."""
+    name_within: int = 5 * SECOND
+    """Market time after our first fill in which nobody converts it: a read of then tells a name of its product."""
     mode_first: bool = True
     """No order of any purpose before the server was seen in the expected mode since this router began; cancels go."""
     book_first: bool = True

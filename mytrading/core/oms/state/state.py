@@ -18,7 +18,7 @@ from mytrading.core.orders.state_machine import (
 )
 from mytrading.messages import account_events
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
-from mytrading.messages.enums import Call, OrderState, TradingLevel
+from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.reports import BrokerOrder
@@ -148,6 +148,8 @@ class State:
     """Keys of which a read has shown what strategies hold, with the signed units at that time."""
     names: Table[NetKey, account_events.ProductNamed]
     """Names that the broker's books have for products of ours, learnt from our own fills."""
+    shown_first: Table[NetKey, Product]
+    """Products under which alone the read after our first fill of a key showed it."""
     emptied: Table[str, account_events.EmptyBooksSeen]
     """Accounts whose order book is empty though they have orders of today."""
     begun: Table[tuple[str, str], int]

@@ -11,6 +11,7 @@ from mytrading.messages.brokers import PLAIN, PositionScope
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import BrokerStatus, Call, Confidence, OrderState, Outcome, Product, Purpose, Severity
 from mytrading.messages.orders import PositionAdjusted
+from mytrading.messages.reports import ReadRequest
 from tests.kit.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench, Placed
 from tests.kit.state_digest import state_digest
 
@@ -274,3 +275,47 @@ def test_entry_of_unknown_fate_is_found_under_the_broker_s_name_of_its_product()
     bench.read()
     bench.read()
     assert (bench.order("e1").state, bench.order("e1").broker_order_id) == (OrderState.ACCEPTED, placed.id)
+
+
+def first_fill(bench: OrderBench) -> Placed:
+    """Fifty units are bought and guarded, and no position book has shown them yet."""
+    bench.read()
+    bench.enter("e1", 50, instrument=SHARE, product=MIS, **PLAN)
+    entry = bench.accept()
+    bench.broker.trade(entry, 50, 100.0)
+    bench.reads_wanted = 0
+    return entry
+
+
+def test_first_fill_asks_for_the_positions_at_once(bench: OrderBench) -> None:
+    """They were read once a minute: nothing told a conversion meanwhile from a name of the product."""
+    rows = bench.report(first_fill(bench))
+    assert [row.positions for row in rows if isinstance(row, ReadRequest)] == [True]
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_conversion_seconds_after_the_first_fill_was_taken_for_a_name(bench: OrderBench, step: int) -> None:
+    """The exit left under the old product, and fifty units were short there beside fifty that nobody closed."""
+    bench.report(first_fill(bench))
+    bench.read()
+    bench.tick(step * SECOND)
+    convert(bench, 50)
+    seconds(bench, 24)
+    assert "PRODUCT_RENAMED" not in bench.codes()
+    bench.close("g1", instrument=SHARE, product=CNC)
+    seconds(bench, 8, fill=True)
+    assert (bench.broker.net[SHARE, MIS], bench.broker.net[SHARE, CNC]) == (0, 0)
+
+
+def test_other_product_in_the_first_position_book_is_no_name_long_after_the_fill(bench: OrderBench) -> None:
+    """It may have been converted meanwhile: a person decides, and the stop stays."""
+    bench.report(first_fill(bench))
+    bench.read(positions=None)
+    bench.accept()
+    for _ in range(7):
+        bench.tick(1 * SECOND)
+        bench.read(positions=None)
+    convert(bench, 50)
+    seconds(bench, 24)
+    assert "PRODUCT_RENAMED" not in bench.codes() and bench.machine.state.names == {}
+    assert "POSITION_DISPUTED" in bench.codes() and stops(bench, MIS) == 50
