@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.cli.doctor.broker_checks import check_broker
 from mytrading.cli.doctor.checks import CheckContext, Finding, Verdict
 from mytrading.config.brokers import load_brokers
-from mytrading.messages.run_config import ServerMode, SimulatorRules
+from mytrading.messages.run_config import AccountRole, AccountRun, ServerMode, SimulatorRules
 from mytrading.orchestrator import TradingOrchestrator
 from tests.kit.run_configs import run_config
 from tests.kit.simulator_process import API_KEY, start_simulator
@@ -68,3 +68,19 @@ def test_broker_that_is_in_no_row_gets_a_line(found: Found) -> None:
 def test_limits_do_not_count_where_no_order_reaches_the_broker(found: Found) -> None:
     row = found("paytm", mode=ServerMode.ANALYZE)
     assert row.verdict is Verdict.OK and "do not count" in row.found
+
+
+def test_prices_and_history_of_a_source_are_named_in_analyze_mode_too(found: Found) -> None:
+    assert "It has no history" in found("paytm", mode=ServerMode.ANALYZE).found
+    assert "It has no history" in found("paytm").found
+    assert "CDS" in found("zerodha").found
+
+
+def test_account_that_only_takes_orders_says_nothing_of_prices(tmp_path: Path, servers: dict[str, Any]) -> None:
+    server, plain = servers["zerodha"], run_config(tmp_path)
+    account = AccountRun(id="more", rest_url=server.rest, ws_url=server.ws, api_key=API_KEY, role=AccountRole.TRADING)
+    venue = replace(plain.venue, rest_url=server.rest, ws_url=server.ws, api_key=API_KEY)
+    config = replace(plain, venue=venue, simulator=SimulatorRules(), brokers=load_brokers(), accounts=(account,))
+    for role, said in ((AccountRole.TRADING, False), (AccountRole.BACKUP, True)):
+        context = CheckContext(TradingOrchestrator(config), account=replace(account, role=role))
+        assert ("CDS" in check_broker(context).found) is said
