@@ -90,8 +90,7 @@ class FrameBench:
         self.connection.pulse.expect(1, 0)
         if rules is not None:
             self.connection.rules = BrokerRules(feed=rules)
-        for mode in ("Quote", "Depth") if rules is None or rules.has_depth else ("Quote",):
-            self.connection.subscriptions.apply_answer(Acknowledged("", ((NAME, mode),), ()), 0)
+        self.connection.subscriptions.apply_answer(Acknowledged("", ((NAME, "Quote"),), ()), 0)
 
     @property
     def connection(self) -> SourceConnection:

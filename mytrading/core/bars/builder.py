@@ -3,8 +3,8 @@
 The feed builds one-minute bars from quotes; feed, engine and backtest aggregate longer ones with `Aggregator`. A bar
 that was handed out is final: a quote or minute that arrives for it later is counted, never built in.
 
-Volume is the growth of the day's counter. A counter that falls in session is an old frame's and counts nothing; with the
-first quote of another session it counts from zero.
+Volume is the growth of the day's counter. A counter that falls in session is an old frame's and counts nothing; with
+the first quote of another session it counts from zero.
 
 A minute without a quote has no bar. Quotes outside continuous trading make none either, but move the volume counter.
 """

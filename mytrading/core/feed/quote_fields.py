@@ -46,8 +46,8 @@ class InstrumentQuote:
 
     __slots__ = (
         "_book", "_book_kind", "_counted", "_counted_kind", "_frame", "_interest", "_is_whole", "_kind", "_last",
-        "_low_ns", "_lows", "_price_kind", "_quoted_ns", "_shown", "_stamp_ns", "_takes_book", "_takes_volume", "_until_ns", "_volume",
-        "is_empty", "news", "priced", "quote", "recounts",
+        "_low_ns", "_lows", "_price_kind", "_quoted_ns", "_shown", "_stamp_ns", "_takes_book",
+        "_takes_volume", "_until_ns", "_volume", "is_empty", "news", "priced", "quote", "recounts",
     )  # fmt: skip
 
     def __init__(self, until_ns: int, shown: Quote | None = None, stamp_ns: int = 0, *, recounts: bool = False) -> None:

@@ -134,7 +134,7 @@ class LatencyAlerts:
     def record_quote(self, received_ns: int, machine_ns: int) -> None:
         """Record a quote's delay, socket (`received_ns`) to risk (`machine_ns`); several late in a row raise alerts.
 
-        One that was not received later than the last says nothing: only its book is new, and its stamps are its price's.
+        One that was not received later than the last says nothing: its book is new, and its stamps are its price's.
         """
         if received_ns <= self._received_ns:
             return

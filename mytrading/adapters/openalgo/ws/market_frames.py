@@ -1,8 +1,8 @@
 """Frames of the market socket, parsed: ticks, answers to subscriptions, errors.
 
-Brokers' adapters name and fill fields differently; here they become `Quote` and `Depth`. A field that is missing, empty,
-null, a word, 0 for "not known", or out of all bounds is None; nothing is filled in from elsewhere. A strict decoder
-reads each frame, and a lenient one those that it refuses.
+Brokers' adapters name and fill fields differently; here they become `Quote` and `Depth`. A field that is missing,
+empty, null, a word, 0 for "not known", or out of all bounds is None; nothing is filled in from elsewhere. A strict
+decoder reads each frame, and a lenient one those that it refuses.
 """
 
 from __future__ import annotations
@@ -188,9 +188,7 @@ class FrameParser:
         except UNREADABLE as error:
             return MalformedFrame(str(error))
 
-    def _parse_leniently(
-        self, data: bytes, received_ns: int, market_ns: int, problem: str
-    ) -> Tick | MalformedFrame:
+    def _parse_leniently(self, data: bytes, received_ns: int, market_ns: int, problem: str) -> Tick | MalformedFrame:
         """Read market data field by field, of which one that is no number is not known."""
         try:
             loose = self._lenient_decoder.decode(data)

@@ -6,7 +6,7 @@ from datetime import date, time
 
 import pytest
 
-from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode
+from mytrading.adapters.openalgo.ws.market_frames import Acknowledged
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.instrument_demand import REQUESTED_NS, InstrumentDemand
 from mytrading.core.feed.staleness import FeedHealth, StalenessLimits

@@ -270,7 +270,6 @@ def test_source_that_repeats_its_last_quotes_for_ever_is_mute(connections: Sourc
     connection.on_connected(start)
     connections.update_conditions(NOON, start)
 
-
     def frame(second: int, exchange_ns: int) -> None:
         quote = Quote(SBIN, NOON + second, start + second * SECOND, 800.0, volume=7, exchange_ns=exchange_ns)
         found = connection.on_frame(quote, FeedMode.QUOTE, start + second * SECOND)
