@@ -18,6 +18,7 @@ from mytrading.adapters.openalgo.ws.market_frames import (
     exchange_time,
     feed_mode,
 )
+from mytrading.messages.brokers import FeedRules
 from mytrading.messages.market import DepthLevel
 
 QUOTE: dict[str, Any] = {
@@ -140,11 +141,10 @@ def test_numbers_sent_as_text_or_with_a_point_are_numbers() -> None:
 def test_open_interest_of_a_broker_that_gives_a_wrong_one_is_not_given() -> None:
     full = {**QUOTE, "depth": BOOK, "oi": 589824, "open_interest": 589824}
     cut = {name: value for name, value in full.items() if name != "depth"}
-    parser = FrameParser()
+    parser, wrong = FrameParser(), FeedRules(has_open_interest=False)
     assert tick(frame(full, 3)).quote.open_interest == 589824
-    parser.has_open_interest = False
     for data in (frame(full, 3), frame(cut, 2), frame({**full, "open": ""}, 3)):
-        parsed = parser.parse(data, 11, 22)
+        parsed = parser.parse(data, 11, 22, wrong)
         assert isinstance(parsed, Tick) and parsed.quote.open_interest is None
 
 

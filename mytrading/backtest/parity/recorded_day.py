@@ -22,7 +22,7 @@ from mytrading.core.feed.quote_fields import CHANGED, QuoteFields
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.risk.pnl.equity_memory import BASE, level_name
 from mytrading.core.time import SECOND
-from mytrading.messages.brokers import BrokerRules, find_broker
+from mytrading.messages.brokers import UNLISTED, BrokerRules, find_broker
 from mytrading.messages.codec import UNREADABLE, FrameError, StreamDecoder
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import TradingLevel
@@ -282,13 +282,12 @@ def accepted_frames(
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     named = msgspec.json.Decoder(_Named)
     options: dict[str, bool] = {}
-    broker = ""
+    broker, rules = "", UNLISTED.feed
     for frame in frames:
         if brokers and (name := _broker_of(frame, named)) not in ("", broker):
             broker, rules = name, find_broker(brokers, name).feed
             fields.follow(rules)
-            parser.has_open_interest = rules.has_open_interest
-        parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns)
+        parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns, rules)
         if isinstance(parsed, StepMark):
             yield ReceivedEvent(frame.received_ns, frame.market_ns, None)
         elif isinstance(parsed, Tick) and (quote := _accepted(parsed, check, fields, options)) is not None:

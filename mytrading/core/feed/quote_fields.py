@@ -146,15 +146,11 @@ class QuoteFields:
         found = self._found.get(frame.instrument)
         if found is None or frame.market_ns >= found._until_ns:
             found = self._begin(frame, found)
-        trust, volume = self._trust[kind], frame.volume
-        if trust == _ALONE:
-            priced = frame.ltp > 0.0 and self._stands_alone(found, frame)
-        else:
-            priced = frame.ltp > 0.0 and trust == _ALWAYS
+        trust, volume, last = self._trust[kind], frame.volume, found._last
+        priced = frame.ltp > 0.0 and trust != _NEVER and (trust == _ALWAYS or self._stands_alone(found, frame))
         found.priced = priced
         if priced and kind == QUOTE:
             found._quoted_ns = frame.received_ns
-        last = found._last
         if (
             priced
             and kind == found._book_kind == found._counted_kind
@@ -167,7 +163,12 @@ class QuoteFields:
             and (frame.open_interest is not None or last is None or last.open_interest is None)
         ):
             found._is_whole, found.is_empty, found.quote = True, False, frame
-            found.news = self._news(found, frame, frame)
+            shown = found._shown  # most frames bring units or a price: the rest is asked for where neither did
+            found.news = (
+                CHANGED
+                if shown is None or volume != shown.volume or frame.ltp != shown.ltp
+                else self._news(found, frame, frame)
+            )
             return found
         quote = found.quote = self._merge(found, frame, kind)
         news = found.news = SAME if quote is None else self._news(found, frame, quote)

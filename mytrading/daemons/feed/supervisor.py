@@ -281,13 +281,13 @@ class FrameReader:
         # The time of handling, not of receipt: a feed that lags would take its own backlog for a mute source.
         """Parse a batch of one connection's socket events: ticks go to intake, all others to the supervisor."""
         now = machine_now()
-        self._parser.has_open_interest = connection.rules.feed.has_open_interest
+        rules = connection.rules.feed
         for event in events:
             if type(event) is not SocketFrame:
                 self.supervisor.on_connection_event(connection, event)
                 continue
             received_ns = connection.taken_ns = event.received_ns
-            parsed = self._parser.parse(event.data, received_ns, self.clock.market_ns_at(received_ns))
+            parsed = self._parser.parse(event.data, received_ns, self.clock.market_ns_at(received_ns), rules)
             try:
                 if type(parsed) is market_frames.Tick:
                     self.intake.on_tick(connection, parsed, now)

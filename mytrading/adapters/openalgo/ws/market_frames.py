@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of, time_of
+from mytrading.messages.brokers import BrokerRules, FeedRules, find_broker
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.market import Depth, DepthLevel, Quote
 from mytrading.messages.text import shown
@@ -145,6 +147,7 @@ class _LooseEnvelope(msgspec.Struct):
     exchange: str = ""
     mode: Any = 0
     data: dict[str, Any] = {}
+    broker: Any = ""
 
 
 class _FrameEnvelope(msgspec.Struct):
@@ -169,26 +172,35 @@ class FrameParser:
     same ticks make the same bars however busy this machine is; else, or if the server sends none, it is ours.
     """
 
-    def __init__(self, tolerance_ns: int = 0) -> None:
+    def __init__(self, tolerance_ns: int = 0, brokers: Mapping[str, BrokerRules] = {}) -> None:
+        """`brokers` is the table of brokers, for frames that are parsed without the rules of their source."""
         self.tolerance_ns = tolerance_ns
-        self.has_open_interest = True
-        """False while frames come of a broker whose open interest is wrong: it counts as not given."""
+        self._brokers = brokers
+        self._named: dict[str, FeedRules] = {}
         self.lenient = 0
         """Ticks that only the lenient decoder could read."""
         self._decoder = msgspec.json.Decoder(_FrameEnvelope, strict=False)
         self._lenient_decoder = msgspec.json.Decoder(_LooseEnvelope)
 
-    def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
-        """Parse one raw frame, received at machine and market ns; None for frames without effect (pong, auth)."""
+    def parse(self, data: bytes, received_ns: int, market_ns: int, rules: FeedRules | None = None) -> Parsed:
+        """Parse one raw frame, received at machine and market ns; None for frames without effect (pong, auth).
+
+        `rules` are those of the frame's source. A tape keeps no source: None stands for the row of the broker that the
+        frame names.
+        """
         try:
             frame = self._decoder.decode(data)
-            return self._tick(frame, received_ns, market_ns) if frame.type == "market_data" else _control_frame(frame)
+            if frame.type != "market_data":
+                return _control_frame(frame)
+            return self._tick(frame, received_ns, market_ns, rules or self._rules_of(frame.broker))
         except msgspec.ValidationError as error:
-            return self._parse_leniently(data, received_ns, market_ns, str(error))
+            return self._parse_leniently(data, received_ns, market_ns, rules, str(error))
         except UNREADABLE as error:
             return MalformedFrame(str(error))
 
-    def _parse_leniently(self, data: bytes, received_ns: int, market_ns: int, problem: str) -> Tick | MalformedFrame:
+    def _parse_leniently(
+        self, data: bytes, received_ns: int, market_ns: int, rules: FeedRules | None, problem: str
+    ) -> Tick | MalformedFrame:
         """Read market data field by field, of which one that is no number is not known."""
         try:
             loose = self._lenient_decoder.decode(data)
@@ -196,13 +208,19 @@ class FrameParser:
                 return MalformedFrame(problem)
             mode = loose.mode if isinstance(loose.mode, int | str) else 0
             frame = _FrameEnvelope(loose.type, loose.symbol, loose.exchange, mode, _data_of(loose.data))
-            parsed = self._tick(frame, received_ns, market_ns)
+            named = loose.broker if isinstance(loose.broker, str) else ""
+            parsed = self._tick(frame, received_ns, market_ns, rules or self._rules_of(named))
         except UNREADABLE as error:
             return MalformedFrame(str(error))
         self.lenient += isinstance(parsed, Tick)
         return parsed
 
-    def _tick(self, frame: _FrameEnvelope, received_ns: int, market_ns: int) -> Tick | MalformedFrame:
+    def _rules_of(self, broker: str) -> FeedRules:
+        if (rules := self._named.get(broker)) is None:
+            rules = self._named[broker] = find_broker(self._brokers, broker).feed
+        return rules
+
+    def _tick(self, frame: _FrameEnvelope, received_ns: int, market_ns: int, rules: FeedRules) -> Tick | MalformedFrame:
         data = frame.data
         if data is None or not frame.symbol or not frame.exchange:
             return MalformedFrame("market_data without symbol, exchange or data")
@@ -213,7 +231,7 @@ class FrameParser:
         bid, ask = data.bid or data.bid_price or data.best_bid_price, data.ask or data.ask_price or data.best_ask_price
         bid_quantity = data.bid_quantity or data.bid_qty or data.best_bid_quantity
         ask_quantity = data.ask_quantity or data.ask_qty or data.best_ask_quantity
-        interest = data.open_interest or data.oi if self.has_open_interest else None
+        interest = (data.open_interest or data.oi) if rules.has_open_interest else None
         # By what the frame holds; brokers word it differently, or say Depth and send no book.
         mode = FeedMode.QUOTE
         if (book := data.depth) is not None:
