@@ -139,12 +139,14 @@ def test_numbers_sent_as_text_or_with_a_point_are_numbers() -> None:
     assert (quote.ltp, quote.volume, quote.open_interest, quote.bid) == (12.5, 24256, 65, 12.45)
 
 
-def test_open_interest_of_a_zerodha_full_tick_or_what_is_cut_from_it_is_not_believed() -> None:
+def test_open_interest_of_a_broker_that_gives_a_wrong_one_is_not_given() -> None:
     full = {**QUOTE, "depth": BOOK, "oi": 589824, "open_interest": 589824}
     cut = {name: value for name, value in full.items() if name != "depth"}
-    assert tick(frame(full, 3)).quote.open_interest is None
-    assert tick(frame(cut, 2)).quote.open_interest is None
-    assert tick(frame(full, 3, "angel")).quote.open_interest == 589824
+    parser, wrong = FrameParser(), FeedRules(has_open_interest=False)
+    assert tick(frame(full, 3)).quote.open_interest == 589824
+    for data in (frame(full, 3), frame(cut, 2), frame({**full, "open": ""}, 3)):
+        parsed = parser.parse(data, 11, 22, wrong)
+        assert isinstance(parsed, Tick) and parsed.quote.open_interest is None
 
 
 def test_open_interest_counts_by_the_rules_of_the_source_whatever_broker_the_frame_names() -> None:
@@ -222,7 +224,6 @@ def test_frame_that_concerns_nobody_is_nothing(data: dict[str, object]) -> None:
         frame({"ltp": "dear"}),
         frame(QUOTE, symbol=""),
         frame(QUOTE, symbol=5),
-        frame({**QUOTE, "depth": {"buy": 5}}),
         frame({"ltp": 1.0, "volume": 1e300}).replace(b"1e+300", b"1e999"),
         b'{"type": "market_data", "symbol": "A", "exchange": "NSE", "data": {"ltp": NaN}}',
     ],

@@ -41,6 +41,7 @@ from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.engine.signal_gate import FLOOR_NS, LoadedRule
 from mytrading.core.engine.strategy_host import Fault
 from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.feed.quote_fields import QuoteFields
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import DAY, IST_OFFSET, SECOND, day_number_of
 from mytrading.messages.market import Bar
@@ -91,7 +92,9 @@ def prepare(
     day = _day(config, day)
     tape, speed = config.tape_dir / f"{day}{SUFFIX}", config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
-    frames = list(accepted_frames(read_tape(tape), check, speed, config.brokers)) if tape.exists() else []
+    fields = QuoteFields(Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8"))))
+    accepted = accepted_frames(read_tape(tape), check, fields, speed, config.brokers) if tape.exists() else ()
+    frames = list(accepted)
     record = read_day(
         config, day, lambda ns: max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
     )

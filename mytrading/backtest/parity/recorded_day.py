@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+import msgspec
+
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, StepMark, Tick
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.facts import Absence, DaySide, Interference, MarketMoment, Opening
 from mytrading.core.feed.quote_checks import PriceCheck, QuoteVerdict
+from mytrading.core.feed.quote_fields import CHANGED, QuoteFields
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.risk.pnl.equity_memory import BASE, level_name
 from mytrading.core.time import SECOND
-from mytrading.messages.brokers import BrokerRules
-from mytrading.messages.codec import FrameError, StreamDecoder
+from mytrading.messages.brokers import UNLISTED, BrokerRules, find_broker
+from mytrading.messages.codec import UNREADABLE, FrameError, StreamDecoder
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import TradingLevel
 from mytrading.messages.journal_rows import (
@@ -254,6 +257,7 @@ def _absences(runs: Sequence[RecordedRow], openings: Sequence[Opening], silence:
 
 
 _STAMP_TOLERANCE_NS = 2 * SECOND
+_NO_BROKERS: Mapping[str, BrokerRules] = {}
 
 
 class ReceivedEvent(NamedTuple):
@@ -264,26 +268,55 @@ class ReceivedEvent(NamedTuple):
     quote: Quote | None
 
 
+class _Named(msgspec.Struct):
+    broker: str = ""
+
+
 def accepted_frames(
-    frames: Iterable[TapeFrame], check: PriceCheck, speed: float, brokers: Mapping[str, BrokerRules] = {},
+    frames: Iterable[TapeFrame], check: PriceCheck, fields: QuoteFields, speed: float,
+    brokers: Mapping[str, BrokerRules] = _NO_BROKERS,
 ) -> Iterator[ReceivedEvent]:  # fmt: skip
-    """Yield the tape's frames that the feed accepts: quotes whose prices pass `check`, and step marks (no quote).
-    `speed` is market time by machine time, `brokers` the table of brokers."""
-    parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)), brokers)
+    """Yield what the feed makes of the tape's frames: quotes put together by `fields` whose prices pass `check`, books
+    that changed beside the last price, and step marks (no quote). Frames mean what the row of the broker that they name
+    says; `speed` is market time by machine time."""
+    parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
+    named = msgspec.json.Decoder(_Named)
     options: dict[str, bool] = {}
+    broker, rules = "", UNLISTED.feed
     for frame in frames:
-        parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns)
+        if brokers and (name := _broker_of(frame, named)) not in ("", broker):
+            broker, rules = name, find_broker(brokers, name).feed
+            fields.follow(rules)
+        parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns, rules)
         if isinstance(parsed, StepMark):
             yield ReceivedEvent(frame.received_ns, frame.market_ns, None)
-        elif isinstance(parsed, Tick):
-            quote = parsed.quote
-            name = quote.instrument
-            if name not in options:
-                exchange, symbol = split_id(name)
-                options[name] = parse_symbol(symbol, exchange).kind.is_option
-            verdict = check.judge(name, quote.ltp, options[name], quote.received_ns, quote.previous_close)
-            if verdict is QuoteVerdict.GOOD:
-                yield ReceivedEvent(frame.received_ns, frame.market_ns, quote)
+        elif isinstance(parsed, Tick) and (quote := _accepted(parsed, check, fields, options)) is not None:
+            yield ReceivedEvent(frame.received_ns, frame.market_ns, quote)
+
+
+def _broker_of(frame: TapeFrame, decoder: msgspec.json.Decoder[_Named]) -> str:
+    try:
+        return decoder.decode(frame.data).broker
+    except UNREADABLE:
+        return ""
+
+
+def _accepted(tick: Tick, check: PriceCheck, fields: QuoteFields, options: dict[str, bool]) -> Quote | None:
+    """Return the quote that a tick led to in the feed, None if none."""
+    found = fields.assemble(tick.quote, tick.mode)
+    quote, name = found.quote, tick.quote.instrument
+    if quote is None or not found.priced:
+        found.believe()
+        return quote if found.news == CHANGED else None
+    if found.news != CHANGED and fields.republishes:
+        return None
+    if name not in options:
+        exchange, symbol = split_id(name)
+        options[name] = parse_symbol(symbol, exchange).kind.is_option
+    if check.judge(name, quote.ltp, options[name], quote.received_ns, quote.previous_close) is not QuoteVerdict.GOOD:
+        return None
+    found.believe()
+    return quote
 
 
 def tape_moments(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: bool) -> list[MarketMoment]:

@@ -3,6 +3,9 @@
 The feed builds one-minute bars from quotes; feed, engine and backtest aggregate longer ones with `Aggregator`. A bar
 that was handed out is final: a quote or minute that arrives for it later is counted, never built in.
 
+Volume is the growth of the day's counter. A counter that falls in session is an old frame's and counts nothing; with
+the first quote of another session it counts from zero.
+
 A minute without a quote has no bar. Quotes outside continuous trading make none either, but move the volume counter.
 """
 
@@ -60,12 +63,15 @@ class _Build:
     volume: int = 0
     ticks: int = 0
     counter: int | None = None
+    session_ns: int = 0
+    """Open of the session in which the last bar began."""
 
-    def count(self, volume: int | None) -> int:
-        """Units since the last quote: none for the first counter or 0 (unknown), all of one that restarted."""
-        if not volume:
+    def count(self, volume: int | None, *, new_session: bool = False) -> int:
+        """Units since the last quote: none for the first counter, 0 (unknown) or an old one, all of a new session's."""
+        before = self.counter
+        if not volume or (before is not None and volume < before and not new_session):
             return 0
-        before, self.counter = self.counter, volume
+        self.counter = volume
         if before is None:
             return 0
         return volume - before if volume >= before else volume
@@ -104,6 +110,11 @@ class BarBuilder:
         """Note that quotes are being lost: bars are not `whole` until `watch` names when quotes are complete again."""
         for build in self._builds.values():
             build.since = _NEVER
+
+    def recount(self, instrument: str = "") -> None:
+        """Take the next volume of an instrument, or ("") of each, for a first one: it is counted in another way."""
+        for build in self._builds.values() if not instrument else filter(None, (self._builds.get(instrument),)):
+            build.counter = None
 
     def drop(self, instrument: str) -> None:
         """Discard an instrument's unfinished bar; a later quote begins anew."""
@@ -145,12 +156,13 @@ class BarBuilder:
 
     def _begin(self, build: _Build, quote: Quote) -> None:
         session = self._calendar.session(build.exchange, self._calendar.trading_day(quote.market_ns))
-        traded = build.count(quote.volume)
+        another = session is not None and session.open_ns != build.session_ns
+        traded = build.count(quote.volume, new_session=another)
         if session is None or not session.open_ns <= quote.market_ns < session.close_ns:
             self.outside += 1
             return
         start, end = bucket(session, quote.market_ns, self._span)
-        build.start, build.end = start, end
+        build.start, build.end, build.session_ns = start, end, session.open_ns
         build.open = build.high = build.low = build.close = quote.ltp
         build.volume, build.ticks = traded, 1
         if self._next_end is None or end < self._next_end:

@@ -1,8 +1,8 @@
 """Staleness: the age of each instrument's data, and the share of instruments with fresh data (coverage).
 
 An instrument without quotes is healthy while its source ticks and the server acknowledged it: many trade once an hour.
-One whose frames arrive and are all dropped is deaf, and not healthy. A held instrument must have a price of its own,
-from the stream or over REST; its age counts from its subscription.
+One whose frames arrive with neither a book nor a believed price is deaf, and not healthy. A held instrument must have
+a price of its own, from the stream or over REST; its age counts from its subscription.
 """
 
 from __future__ import annotations

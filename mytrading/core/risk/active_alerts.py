@@ -129,9 +129,16 @@ class LatencyAlerts:
         self._text: dict[Subject, str] = {}
         self._rejected: dict[str, deque[int]] = {}
         self._seen: dict[str, None] = {}
+        self._received_ns = -1
 
     def record_quote(self, received_ns: int, machine_ns: int) -> None:
-        """Record a quote's delay, socket (`received_ns`) to risk (`machine_ns`); several late in a row raise alerts."""
+        """Record a quote's delay, socket (`received_ns`) to risk (`machine_ns`); several late in a row raise alerts.
+
+        One that was not received later than the last says nothing: its book is new, and its stamps are its price's.
+        """
+        if received_ns <= self._received_ns:
+            return
+        self._received_ns = received_ns
         if not self._quote_ns or machine_ns - received_ns <= self._quote_ns:
             self._late_quotes = 0
             return

@@ -37,8 +37,10 @@ def active_alerts(
         text = f"{name} is held and has no fresh price, neither streamed nor over REST; watch it at the broker"
         found["QUOTES_STALE", name] = ActiveAlert(Severity.CRITICAL, text)
     for name, frames in health.deaf.items():
-        text = f"{frames} frames of {name} came since its last price and none was taken: it is not traded"
-        text = f"{text}; restart the stack, and compare the tape with what other clients of the server hold"
+        text = (
+            f"{frames} frames of {name} came since its last price and none had one that is believed: it is not traded"
+        )
+        text = f"{text}; compare the tape with what other clients of the server hold"
         found["QUOTES_DROPPED", name] = ActiveAlert(Severity.WARNING, text)
     if rest_problem:
         found["QUOTES_NOT_READ", "feed"] = ActiveAlert(Severity.WARNING, rest_problem)

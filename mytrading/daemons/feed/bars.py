@@ -256,6 +256,10 @@ class BarPublisher:
         self._builder.interrupt()
         self._merge.hold_back_all()
 
+    def recount(self, instrument: str = "") -> None:
+        """Begin to count volume anew, of an instrument or ("") of all: its source or kind of frame is another one."""
+        self._builder.recount(instrument)
+
     def drop(self, instrument: str) -> None:
         """Build no more bars of an unsubscribed instrument."""
         self._builder.drop(instrument)

@@ -297,6 +297,7 @@ class DataManager(Daemon):
             "asked_quotes": float(self.intake.from_rest),
             **self.publisher.figures(),
             "malformed": float(self.frames.malformed + self.edge.count),
+            "lenient": float(self.frames.lenient),
             "refused_prices": float(self.price_check.refused),
             "held_prices": float(self.price_check.held),
             "tape_lost": float(self.tape.lost),

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, Tick, depth_of
 from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.feed.quote_checks import Conflator, PriceCheck, QuoteVerdict
-from mytrading.core.feed.staleness import FeedHealth
+from mytrading.core.feed.quote_fields import CHANGED, InstrumentQuote
+from mytrading.core.feed.staleness import FeedHealth, InstrumentTraits
 from mytrading.core.time import SECOND
 from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestAnswer, quote_of
@@ -41,6 +42,7 @@ class MarketPublisher:
         self.levels = rules.depth_levels if rules.depth_data else 0
         """Levels of the order books that are published; 0 if none are."""
         self._latency = latency
+        self._received_ns = 0
         self._conflator = Conflator()
         self.offer = self._conflator.offer
         """Takes a good quote; `flush` follows once per burst."""
@@ -70,14 +72,22 @@ class MarketPublisher:
             self.step_due = self.mark_due = True
             os.sched_yield()  # the thread that carries them may wait for this very core
             self.published += len(quotes)
-            now = machine_now()
-            for quote in quotes:
-                self._latency.add(now - quote.received_ns)
+            self._record_latency(quotes)
         if self.books:
             for instrument, tick in self.books.items():
                 if (depth := depth_of(tick, self.levels)) is not None:
                     self._market.send(f"depth/{instrument}", depth)
             self.books.clear()
+
+    def _record_latency(self, quotes: list[Quote]) -> None:
+        """Record the delay of quotes, but of none that bears the stamps of its price because only its book is new."""
+        now, before = machine_now(), self._received_ns
+        latest = before
+        for quote in quotes:
+            if (received_ns := quote.received_ns) > before:
+                self._latency.add(now - received_ns)
+                latest = received_ns if received_ns > latest else latest
+        self._received_ns = latest
 
     def send_bar(self, bar: Bar) -> None:
         """Publish a closed bar on the `market` stream; a lock-step step message is then due."""
@@ -138,32 +148,53 @@ class QuoteIntake:
         self.quotes = self.from_rest = 0
 
     def on_tick(self, connection: SourceConnection, tick: Tick, machine_ns: int) -> None:
-        """Record a tick as a sign of life of its source; a good quote of the active one goes to bars and readers."""
-        quote = tick.quote
-        instrument = quote.instrument
-        if taken := connection.subscriptions.accept_frame(instrument, tick.mode, quote.received_ns):
-            connection.on_quote(quote, machine_ns)
+        """Put a tick together with what is known of its instrument; a good price of the active source goes to bars and
+        readers, a book without a last price to readers alone."""
+        frame = tick.quote
+        instrument = frame.instrument
+        if (found := connection.on_frame(frame, tick.mode, machine_ns)) is None:
+            return
         traits = self._traits(instrument)
         if traits is None or connection is not self._connections.active:
+            found.believe()
             return
-        if tick.mode is FeedMode.QUOTE and quote.bid is None and quote.ask is None and not traits.is_index:
+        quote = found.quote
+        if frame.bid is None and frame.ask is None and tick.mode is FeedMode.QUOTE and not traits.is_index:
             connection.subscriptions.request_depth(instrument)
-        if not taken:
-            self._health.dropped(instrument, quote.received_ns)
+        if found.news != CHANGED and connection.fields.republishes:
             return
         if tick.book is not None and self._publisher.levels:
             self._publisher.books[instrument] = tick
         self.quotes += 1
-        if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
+        if quote is None or not found.priced:
+            self._on_book(found, frame, traits)
+        elif self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
+            found.believe()
             self._ticked(instrument, quote.market_ns, quote.received_ns)
             if traits.is_contract and quote.open_interest is None:
                 quote = self._add_interest(quote)
+            if found.recounts:
+                found.recounts = False
+                self._bars.recount(instrument)
             self._bars.add(quote)
             self._offer(quote)
             if self._lock_step:
                 self.flush()  # no quote is replaced
         else:
             self._health.dropped(instrument, quote.received_ns)
+
+    def _on_book(self, found: InstrumentQuote, frame: Quote, traits: InstrumentTraits) -> None:
+        """Publish what a frame without a last price changed: no bar, no tick of one, and nothing is fresher by it."""
+        found.believe()
+        if found.is_empty:
+            self._health.dropped(frame.instrument, frame.received_ns)
+        if (quote := found.quote) is None or found.news != CHANGED:
+            return
+        if traits.is_contract and quote.open_interest is None:
+            quote = self._add_interest(quote)
+        self._offer(quote)
+        if self._lock_step:
+            self.flush()
 
     def on_rest_prices(self, answer: RestAnswer, market_ns: int) -> None:
         """Publish the good prices of a REST answer as quotes of `market_ns`, counted in `from_rest`; not in bars."""

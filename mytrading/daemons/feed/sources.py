@@ -12,6 +12,7 @@ from mytrading.adapters.openalgo.ws.connection import Disconnected, FeedSocket, 
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, feed_mode
 from mytrading.adapters.openalgo.ws.subscriptions import Subscriptions
 from mytrading.core.calendar import Calendar
+from mytrading.core.feed.quote_fields import InstrumentQuote, QuoteFields
 from mytrading.core.feed.source_failover import ChoiceRules, Condition, Pulse, SourceChoice, Switch
 from mytrading.core.feed.staleness import OPTION_PATIENCE, InstrumentTraits, instrument_traits
 from mytrading.core.time import SECOND
@@ -35,8 +36,9 @@ class SourceConnection:
     """The connection to one source, its subscriptions and its pulse."""
 
     def __init__(
-        self, rank: int, source: AccountRun, rules: DataRules, wake: Callable[[], None], brokers: Brokers
-    ) -> None:
+        self, rank: int, source: AccountRun, rules: DataRules, calendar: Calendar, wake: Callable[[], None],
+        brokers: Brokers,
+    ) -> None:  # fmt: skip
         self.rank = rank
         self.source = source
         self.subject = "feed" if rank == 0 else f"feed {source.id}"
@@ -53,11 +55,21 @@ class SourceConnection:
         """Machine time from which its patience with acknowledgements and history counts."""
         self.broker = ""
         """OpenAlgo's name of the broker behind its server, in lower case; empty until the server has named one."""
-        self.rules = UNLISTED
-        """What its broker's frames, REST quotes and history mean, in analyze mode too."""
         self._brokers, self._pinged = brokers, False
         self._down_until = self._errors = 0
-        self._last_quotes: dict[str, tuple[object, ...]] = {}
+        self.fields = QuoteFields(calendar)
+        self._rules = UNLISTED
+
+    @property
+    def rules(self) -> BrokerRules:
+        """What its broker's frames, REST quotes and history mean, in analyze mode too."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: BrokerRules) -> None:
+        self._rules = rules
+        self.fields.follow(rules.feed)
+        self.subscriptions.set_has_depth(rules.feed.has_depth)
 
     def condition(self, machine_ns: int) -> Condition:
         """Return whether the source is well, doubtful or sick, for failover; one that answers no ping is sick."""
@@ -103,12 +115,15 @@ class SourceConnection:
         """True if the server has accepted the subscription of an instrument."""
         return self.subscriptions.is_accepted(instrument)
 
-    def on_quote(self, quote: Quote, machine_ns: int) -> None:
-        """Record that the source delivers, unless the quote repeats the last one, as without a broker."""
-        content = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
-        if self._last_quotes.get(quote.instrument) != content:
-            self._last_quotes[quote.instrument] = content
+    def on_frame(self, frame: Quote, kind: int, machine_ns: int) -> InstrumentQuote | None:
+        """Put together the quote of a frame, which is a sign of life of the source unless it says what was known, as
+        without a broker; None for an instrument that is not subscribed."""
+        if not self.subscriptions.accept_frame(frame.instrument):
+            return None
+        found = self.fields.assemble(frame, kind)
+        if found.news:
             self.pulse.record_quote(machine_ns)
+        return found
 
     def on_connected(self, machine_ns: int) -> None:
         """Reset subscriptions, errors and alerts for a new connection, and send its first subscription request."""
@@ -116,7 +131,7 @@ class SourceConnection:
         self.lost_by = ""
         for code in CONNECTION_ALERTS:
             self.problems.pop(code, None)
-        self._last_quotes.clear()
+        self.fields.clear()
         self.subscriptions.reset()
         self.pulse.record_connect(machine_ns)
         self.send_request(machine_ns)
@@ -208,7 +223,9 @@ class SourceConnections:
         self, sources: tuple[AccountRun, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None],
         brokers: Brokers = {},  # noqa: B006
     ) -> None:  # fmt: skip
-        self.all = [SourceConnection(rank, source, rules, wake, brokers) for rank, source in enumerate(sources)]
+        self.all = [
+            SourceConnection(rank, source, rules, calendar, wake, brokers) for rank, source in enumerate(sources)
+        ]
         """By rank."""
         self._choice = SourceChoice(len(sources), ChoiceRules(failback_ns=int(rules.failback_seconds * SECOND)))
         self.active = self.all[self._choice.active]
@@ -251,6 +268,7 @@ class SourceConnections:
         self._wanted.pop(instrument, None)
         for connection in self.all:
             connection.subscriptions.unsubscribe(instrument)
+            connection.fields.drop(instrument)
         if instrument in self._probes:
             self._probes.remove(instrument)
             self._choose_probes()

@@ -144,6 +144,7 @@ class SourceSupervisor:
     def fail_over(self, switch: Switch, machine_ns: int) -> None:
         """Begin to use the source that `switch` made active: report it, and repair bars as after a loss."""
         self._interrupt()
+        self.bars.recount()
         self._report(switch, machine_ns)
         self._restart(machine_ns)
         active = self.connections.active
@@ -268,6 +269,11 @@ class FrameReader:
         """Number of frames that could not be parsed."""
         return self._bad.count
 
+    @property
+    def lenient(self) -> int:
+        """Number of ticks that only the lenient decoder could read."""
+        return self._parser.lenient
+
     def read_all(self) -> None:
         """Read and handle a portion of each connection's waiting frames; if more wait, wake the loop again."""
         started = time.perf_counter_ns()
@@ -291,13 +297,13 @@ class FrameReader:
         # The time of handling, not of receipt: a feed that lags would take its own backlog for a mute source.
         """Parse a batch of one connection's socket events: ticks go to intake, all others to the supervisor."""
         now = machine_now()
+        rules = connection.rules.feed
         for event in events:
             if type(event) is not SocketFrame:
                 self.supervisor.on_connection_event(connection, event)
                 continue
             received_ns = connection.taken_ns = event.received_ns
-            market_ns, rules = self.clock.market_ns_at(received_ns), connection.rules.feed
-            parsed = self._parser.parse(event.data, received_ns, market_ns, rules)
+            parsed = self._parser.parse(event.data, received_ns, self.clock.market_ns_at(received_ns), rules)
             try:
                 if type(parsed) is market_frames.Tick:
                     self.intake.on_tick(connection, parsed, now)

@@ -1,12 +1,14 @@
 """Frames of the market socket, parsed: ticks, answers to subscriptions, errors.
 
-Brokers' adapters name and fill fields differently; here they become `Quote` and `Depth`. A field that is missing, 0 for
-"not known", or out of all bounds is None; nothing is filled in from elsewhere.
+Brokers' adapters name and fill fields differently; here they become `Quote` and `Depth`. A field that is missing,
+empty, null, a word, 0 for "not known", or out of all bounds is None; nothing is filled in from elsewhere. A strict
+decoder reads each frame, and a lenient one those that it refuses.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -125,6 +127,10 @@ class _Data(msgspec.Struct, gc=False):
     close: float | None = None
     prev_close: float | None = None
     depth: _DepthBook | None = None
+    best_bid_price: float | None = None
+    best_ask_price: float | None = None
+    best_bid_quantity: float | None = None
+    best_ask_quantity: float | None = None
 
 
 class _Subscription(msgspec.Struct):
@@ -133,6 +139,15 @@ class _Subscription(msgspec.Struct):
     status: str = ""
     mode: str | int = ""
     message: str = ""
+
+
+class _LooseEnvelope(msgspec.Struct):
+    type: str = ""
+    symbol: str = ""
+    exchange: str = ""
+    mode: Any = 0
+    data: dict[str, Any] = {}
+    broker: Any = ""
 
 
 class _FrameEnvelope(msgspec.Struct):
@@ -162,7 +177,10 @@ class FrameParser:
         self.tolerance_ns = tolerance_ns
         self._brokers = brokers
         self._named: dict[str, FeedRules] = {}
+        self.lenient = 0
+        """Ticks that only the lenient decoder could read."""
         self._decoder = msgspec.json.Decoder(_FrameEnvelope, strict=False)
+        self._lenient_decoder = msgspec.json.Decoder(_LooseEnvelope)
 
     def parse(self, data: bytes, received_ns: int, market_ns: int, rules: FeedRules | None = None) -> Parsed:
         """Parse one raw frame, received at machine and market ns; None for frames without effect (pong, auth).
@@ -175,8 +193,27 @@ class FrameParser:
             if frame.type != "market_data":
                 return _control_frame(frame)
             return self._tick(frame, received_ns, market_ns, rules or self._rules_of(frame.broker))
+        except msgspec.ValidationError as error:
+            return self._parse_leniently(data, received_ns, market_ns, rules, str(error))
         except UNREADABLE as error:
             return MalformedFrame(str(error))
+
+    def _parse_leniently(
+        self, data: bytes, received_ns: int, market_ns: int, rules: FeedRules | None, problem: str
+    ) -> Tick | MalformedFrame:
+        """Read market data field by field, of which one that is no number is not known."""
+        try:
+            loose = self._lenient_decoder.decode(data)
+            if loose.type != "market_data":
+                return MalformedFrame(problem)
+            mode = loose.mode if isinstance(loose.mode, int | str) else 0
+            frame = _FrameEnvelope(loose.type, loose.symbol, loose.exchange, mode, _data_of(loose.data))
+            named = loose.broker if isinstance(loose.broker, str) else ""
+            parsed = self._tick(frame, received_ns, market_ns, rules or self._rules_of(named))
+        except UNREADABLE as error:
+            return MalformedFrame(str(error))
+        self.lenient += isinstance(parsed, Tick)
+        return parsed
 
     def _rules_of(self, broker: str) -> FeedRules:
         if (rules := self._named.get(broker)) is None:
@@ -185,16 +222,15 @@ class FrameParser:
 
     def _tick(self, frame: _FrameEnvelope, received_ns: int, market_ns: int, rules: FeedRules) -> Tick | MalformedFrame:
         data = frame.data
-        if data is None or data.ltp is None or not frame.symbol or not frame.exchange:
-            return MalformedFrame("market_data without symbol, exchange or ltp")
-        if not -MOST_PRICE <= data.ltp <= MOST_PRICE:
-            return MalformedFrame(f"market_data with an ltp of {data.ltp:g}")
+        if data is None or not frame.symbol or not frame.exchange:
+            return MalformedFrame("market_data without symbol, exchange or data")
         instrument = f"{frame.exchange}:{frame.symbol}"
         stamp = exchange_time(data.timestamp)
         if stamp is not None and abs(stamp - market_ns) <= self.tolerance_ns:
             market_ns = stamp
-        bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
-        ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
+        bid, ask = data.bid or data.bid_price or data.best_bid_price, data.ask or data.ask_price or data.best_ask_price
+        bid_quantity = data.bid_quantity or data.bid_qty or data.best_bid_quantity
+        ask_quantity = data.ask_quantity or data.ask_qty or data.best_ask_quantity
         interest = (data.open_interest or data.oi) if rules.has_open_interest else None
         # By what the frame holds; brokers word it differently, or say Depth and send no book.
         mode = FeedMode.QUOTE
@@ -204,17 +240,22 @@ class FrameParser:
                 bid, bid_quantity = book.buy[0].price, book.buy[0].quantity
             if book.sell:
                 ask, ask_quantity = book.sell[0].price, book.sell[0].quantity
-        elif data.volume is None and data.open is None and data.bid is None and data.bid_price is None:
+        elif data.volume is None and data.open is None and bid is None and data.bid is None and data.bid_price is None:
             mode = FeedMode.LTP
         if bid is not None and not 0.0 < bid <= MOST_PRICE:
-            bid = None
+            bid, bid_quantity = _best(book.buy) if book is not None else (None, None)
         if ask is not None and not 0.0 < ask <= MOST_PRICE:
-            ask = None
+            ask, ask_quantity = _best(book.sell) if book is not None else (None, None)
+        ltp = data.ltp
+        if ltp is None or not -MOST_PRICE <= ltp <= MOST_PRICE:
+            if book is None and bid is None and ask is None:
+                return MalformedFrame(f"market_data with neither an ltp (it is {ltp}) nor a book")
+            ltp = 0.0
         quote = Quote(
             instrument,
             market_ns,
             received_ns,
-            data.ltp,
+            ltp,
             bid,
             ask,
             (count_of(bid_quantity) or None) if bid and bid_quantity else None,
@@ -225,6 +266,46 @@ class FrameParser:
             exchange_time(data.ltt),
         )
         return Tick(quote, book, mode, _MODES.get(frame.mode) or feed_mode(frame.mode) or mode)
+
+
+def _best(levels: list[_Level]) -> tuple[float | None, float | None]:
+    """Return price and quantity of the first level that is one; brokers pad an empty side."""
+    return next(((one.price, one.quantity) for one in levels if 0.0 < one.price <= MOST_PRICE), (None, None))
+
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3})(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?")
+"""A number as text, with commas between groups of digits or none; a comma before two last digits is not one of them."""
+_LONGEST_NUMBER = 40
+_STAMPS = ("ltt", "timestamp")
+_NUMBERS = tuple(name for name in _Data.__struct_fields__ if name not in {*_STAMPS, "depth"})
+_LIMIT = 1e18
+"""Beyond all that a frame counts."""
+
+
+def _data_of(fields: dict[str, Any]) -> _Data:
+    """Read a frame's fields one by one; what is empty, null, a word or of another shape is None."""
+    numbers = {name: _number(fields[name]) for name in _NUMBERS if name in fields}
+    stamps = {name: _number(value) for name in _STAMPS if type(value := fields.get(name)) in (int, float)}
+    book = fields.get("depth")
+    depth = _DepthBook(_levels(book.get("buy")), _levels(book.get("sell"))) if isinstance(book, dict) else None
+    return _Data(**numbers, **stamps, depth=depth)
+
+
+def _levels(rows: Any) -> list[_Level]:
+    """Return a side's levels in order; one without a price is none, and a quantity that is no number is 0."""
+    found = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return [
+        _Level(price, _number(row.get("quantity")) or 0.0, _number(row.get("orders")))
+        for row in found
+        if (price := _number(row.get("price")))
+    ]
+
+
+def _number(value: Any) -> float | None:
+    if type(value) is str and len(value) <= _LONGEST_NUMBER:
+        text = value.strip()
+        value = float(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
+    return float(value) if type(value) in (int, float) and -_LIMIT < value < _LIMIT else None
 
 
 def _of_the_day(data: _Data) -> tuple[float | None, float | None, float | None, float | None]:

@@ -19,14 +19,12 @@ ANSWER_NS = 15_000_000_000
 """A server was seen to freeze for 10 s: before this an unanswered request is not repeated."""
 FIRST_RETRY_NS = 5_000_000_000
 LONGEST_RETRY_NS = 300_000_000_000
-FULLER_NS = 2_000_000_000
-"""So long after a frame lesser ones of its instrument count as cut from the same quotes; then as all there is."""
 
 Request = dict[str, Any]
 
 
 class SubscriptionProgress(NamedTuple):
-    """How far a subscription is: its mode, whether the server accepted it, frames taken, and what it refused."""
+    """How far a subscription is: its mode, whether the server accepted it, its frames, and what it refused."""
 
     instrument: str
     mode: str
@@ -37,14 +35,13 @@ class SubscriptionProgress(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    """`accepted` is what the server acknowledged last and `held` all that it did; `taken` the mode of the last frame
-    that was taken, at `taken_ns`, 0 before the first; `frames` counts those."""
+    """`accepted` is what the server acknowledged last and `held` all that it did; `ticked` if a frame has come on this
+    connection or since the mode changed; `frames` counts all."""
 
     mode: FeedMode
     accepted: FeedMode | None = None
     held: set[FeedMode] = field(default_factory=set)
-    taken: int = 0
-    taken_ns: int = 0
+    ticked: bool = False
     frames: int = 0
     request: str = ""
     sent_ns: int = 0
@@ -57,7 +54,8 @@ class Subscriptions:
     """Wanted instruments and how far each is. All times are machine ns.
 
     `request_depth` is for quotes that lack bid and ask; after a change to a lesser mode the fuller ones are released
-    once that is there. Beyond `most` instruments `subscribe` refuses.
+    once that is there. Beyond `most` instruments `subscribe` refuses. Depth is never asked of a broker that refuses it
+    (`set_has_depth`).
     """
 
     def __init__(self, most: int, batch: int, depth: bool) -> None:
@@ -66,6 +64,7 @@ class Subscriptions:
         self._open: dict[str, _Item] = {}
         self._leaving: list[tuple[str, FeedMode]] = []
         self._number = self._pause_until = 0
+        self._has_depth = True
 
     def __contains__(self, instrument: str) -> bool:
         return instrument in self._items
@@ -84,7 +83,7 @@ class Subscriptions:
     @property
     def ticked_count(self) -> int:
         """Return how many accepted subscriptions have ticked on this connection."""
-        return sum(1 for item in self._items.values() if item.accepted and item.taken)
+        return sum(1 for item in self._items.values() if item.accepted and item.ticked)
 
     @property
     def pending(self) -> list[str]:
@@ -110,10 +109,12 @@ class Subscriptions:
     def has_ticked(self, instrument: str) -> bool:
         """True if a frame of the instrument has come on this connection."""
         item = self._items.get(instrument)
-        return item is not None and item.taken > 0
+        return item is not None and item.ticked
 
     def subscribe(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
         """Register an instrument, or change its mode, for `take_next_request`; False if the limit is reached."""
+        if mode is FeedMode.DEPTH and not self._has_depth:
+            mode = FeedMode.QUOTE
         if (item := self._items.get(instrument)) is None:
             if len(self._items) >= self._most:
                 return False
@@ -123,7 +124,7 @@ class Subscriptions:
         return True
 
     def _change(self, instrument: str, item: _Item, mode: FeedMode) -> None:
-        item.mode, item.request, item.taken = mode, "", 0
+        item.mode, item.request, item.ticked = mode, "", False
         if item.accepted is not mode:
             self._open[instrument] = item
 
@@ -140,7 +141,7 @@ class Subscriptions:
         self._leaving.clear()
         self._pause_until = 0
         for item in self._items.values():
-            item.accepted, item.request, item.taken = None, "", 0
+            item.accepted, item.request, item.ticked = None, "", False
             item.held.clear()
             item.not_before = item.failures = 0
         self._open = dict(self._items)
@@ -150,15 +151,22 @@ class Subscriptions:
 
         `take_next_request` tells the server."""
         item = self._items.get(instrument)
-        if item is not None and self._depth and item.mode is FeedMode.QUOTE and not item.error:
+        if item is not None and self._depth and self._has_depth and item.mode is FeedMode.QUOTE and not item.error:
             self._change(instrument, item, FeedMode.DEPTH)
 
-    def accept_frame(self, instrument: str, mode: FeedMode, received_ns: int) -> bool:
-        """Record a received frame; False to discard it: not subscribed, or a fuller one came just now. Budget: 1 µs."""
+    def set_has_depth(self, has_depth: bool) -> None:
+        """Set whether the source's broker gives Depth; where it does not, Quote is asked for in its place."""
+        self._has_depth = has_depth
+        for name, item in self._items.items():
+            if item.mode is FeedMode.DEPTH and not has_depth:
+                self._change(name, item, FeedMode.QUOTE)
+
+    def accept_frame(self, instrument: str) -> bool:
+        """Record a received frame; False to discard it, as the instrument is not subscribed. Budget: 300 ns."""
         item = self._items.get(instrument)
-        if item is None or (mode < item.taken and received_ns - item.taken_ns < FULLER_NS):
+        if item is None:
             return False
-        item.taken, item.taken_ns = mode, received_ns
+        item.ticked = True
         item.frames += 1
         return True
 

@@ -16,6 +16,7 @@ from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.explain import Explainer
 from mytrading.backtest.parity.facts import DayFacts, DaySide, MarketMoment, Opening, Quotes
 from mytrading.backtest.parity.recorded_day import (
+    ReceivedEvent,
     accepted_frames,
     bar_moments,
     fill_pauses,
@@ -27,8 +28,10 @@ from mytrading.backtest.run import without_rupee_limits
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.feed.quote_fields import QuoteFields
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import MINUTE, SECOND, to_ns
+from mytrading.messages.brokers import BrokerRules, FeedRules, FrameKind
 from mytrading.messages.enums import Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.journal_rows import DayOpened, FundsRecorded, RiskOpened
@@ -241,9 +244,13 @@ def mark(at: int, received: int) -> TapeFrame:
     return TapeFrame(received, at, b'{"type": "step", "mark": 1}')
 
 
+def taken_of(frames: list[TapeFrame], speed: float) -> list[ReceivedEvent]:
+    return list(accepted_frames(frames, PriceCheck(20.0), QuoteFields(calendar()), speed))
+
+
 def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_frame_that_ended_it() -> None:
     frames = [frame(TEN, 10, 100.0), mark(TEN, 11), frame(TEN + MINUTE, 20, 101.0), mark(TEN + MINUTE, 21)]
-    taken = list(accepted_frames(frames, PriceCheck(20.0), 0.0))
+    taken = taken_of(frames, 0.0)
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 20)
     first, second = tape_moments(taken, [bar], lock_step=True)
     assert (first.now, len(first.quotes), first.bars) == (TEN, 1, ())
@@ -253,14 +260,14 @@ def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_f
 def test_tape_makes_a_moment_of_each_frame_and_gives_a_bar_of_the_history_at_its_end() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN, 11, 100.1), frame(TEN + MINUTE, 20, 101.0)]
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0)
-    made = tape_moments(list(accepted_frames(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
+    made = tape_moments(taken_of(frames, 1.0), [bar], lock_step=False)
     assert [one.now for one in made] == [TEN, TEN, TEN + MINUTE]
     assert made[-1].bars == (bar,)
 
 
 def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end() -> None:
     frames = [frame(TEN + 45 * SECOND, 100, 100.0), frame(TEN + 171 * SECOND, 352, 101.0)]
-    taken = list(accepted_frames(frames, PriceCheck(20.0), 1.0))
+    taken = taken_of(frames, 1.0)
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 350)
     first, second, third = tape_moments(taken, [bar], lock_step=False)
     assert (first.now, first.bars) == (TEN + 45 * SECOND, ())
@@ -270,7 +277,27 @@ def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end
 
 def test_price_that_the_feed_did_not_believe_is_not_accepted() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN + SECOND, 20, 900.0), frame(TEN + 2 * SECOND, 30, 100.1)]
-    assert [one.quote.ltp for one in accepted_frames(frames, PriceCheck(20.0), 1.0) if one.quote] == [100.0, 100.1]
+    assert [one.quote.ltp for one in taken_of(frames, 1.0) if one.quote] == [100.0, 100.1]
+
+
+def test_tape_of_a_broker_whose_book_has_a_middle_price_gives_the_quotes_that_the_feed_made_of_it() -> None:
+    """Last trade 12, book 1 to 50: a replay by the frames alone had 25.5 as a price."""
+
+    def depth(at: int, received: int, bid: float) -> TapeFrame:
+        levels = {"buy": [{"price": bid, "quantity": 5}], "sell": [{"price": 50.0, "quantity": 5}]}
+        data = {"ltp": (bid + 50.0) / 2, "timestamp": at // 1_000_000, "depth": levels}
+        body = {"type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": 3, "data": data, "broker": "middle"}
+        return TapeFrame(received, at, json.dumps(body).encode())
+
+    rules = FeedRules(price_frames=(FrameKind.LTP, FrameKind.QUOTE))
+    brokers = {"middle": BrokerRules(name="middle", feed=rules)}
+    first = frame(TEN, 10, 12.0)
+    first = first._replace(data=first.data.replace(b'"mode": 2', b'"mode": 2, "broker": "middle"'))
+    frames = [first, depth(TEN + SECOND, 20, 1.0), depth(TEN + 2 * SECOND, 30, 1.0), depth(TEN + 3 * SECOND, 40, 2.0)]
+    taken = [one.quote for one in accepted_frames(frames, PriceCheck(20.0), QuoteFields(calendar()), 1.0, brokers)]
+    assert [(one.ltp, one.bid, one.ask, one.market_ns) for one in taken if one] == [
+        (12.0, 11.95, 12.05, TEN), (12.0, 1.0, 50.0, TEN), (12.0, 2.0, 50.0, TEN),
+    ]  # fmt: skip
 
 
 def test_bars_without_a_tape_fill_at_the_next_open() -> None:

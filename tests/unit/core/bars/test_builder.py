@@ -100,13 +100,41 @@ def test_quotes_outside_the_session_make_no_bars_but_move_the_volume(calendar: C
     assert builder.outside == 2
 
 
-def test_first_sight_of_a_counter_counts_nothing_and_a_restarted_one_counts_from_zero(calendar: Calendar) -> None:
+def test_first_sight_of_a_counter_counts_nothing_and_one_that_falls_in_session_is_an_old_frames(
+    calendar: Calendar,
+) -> None:
+    """A counter of 8,990 after 9,005 once put the whole day's 8,990 units into one bar."""
     builder = BarBuilder(calendar)
     builder.watch(SBIN, 0)
-    for row in (("10:00:00", 100.0, 9000), ("10:00:10", 100.0, 9005), ("10:00:20", 100.0, 7), ("10:00:30", 100.0, 9)):
+    rows = (("10:00:00", 9000), ("10:00:10", 9005), ("10:00:20", 8990), ("10:00:30", 9010), ("10:01:00", 9001),
+            ("10:01:30", 9012))  # fmt: skip
+    first = [closed for text, volume in rows if (closed := builder.add(quote(text, 100.0, volume)))]
+    (second,) = builder.advance(at("10:03:00"), GRACE, 0)
+    assert [closed.bar.volume for closed in (*first, second)] == [5 + 5, 2]
+
+
+def test_counter_of_another_session_is_counted_from_zero_also_where_it_was_seen_before_the_open(
+    calendar: Calendar,
+) -> None:
+    """Servers send what was left of the day before: 5,000 units at 08:50 of which 300 are no fall in session."""
+    builder = BarBuilder(calendar)
+    builder.watch(SBIN, 0)
+    for row in (("14:59:00", 100.0, 4900, "2026-11-19"), ("08:50:00", 100.0, 5000), ("09:08:00", 101.0, 300)):
         builder.add(quote(*row))
+    builder.add(quote("09:15:00", 101.0, 340))
+    (closed,) = builder.advance(at("09:17:00"), GRACE, 0)
+    assert closed.bar.volume == 40
+
+
+def test_counter_that_is_counted_anew_after_a_change_of_source_starts_where_it_stands(calendar: Calendar) -> None:
+    builder = BarBuilder(calendar)
+    builder.watch(SBIN, 0)
+    builder.add(quote("10:00:00", 100.0, 36))
+    builder.recount(SBIN)
+    builder.add(quote("10:00:20", 100.0, 36_985))
+    builder.add(quote("10:00:40", 100.0, 36_991))
     (closed,) = builder.advance(at("10:02:00"), GRACE, 0)
-    assert closed.bar.volume == 5 + 7 + 2
+    assert closed.bar.volume == 6
 
 
 def test_volume_missing_or_zero_leaves_the_counter_alone(calendar: Calendar) -> None:

@@ -26,15 +26,23 @@ def order(name: str, took_ms: float = 0.0, state: OrderState = OrderState.ACCEPT
 def test_ten_late_quotes_in_a_row_alarm_once_and_the_alert_ends_after_the_cool_down() -> None:
     watched = LatencyAlerts(RULES)
     for number in range(9):
-        watched.record_quote(0, number + SECOND)
+        watched.record_quote(number, number + SECOND)
     watched.record_quote(SECOND, SECOND + 1)
     assert watched.active_texts(SECOND) == {}, "one in time begins the count anew"
-    for number in range(10):
-        watched.record_quote(0, number + SECOND)
-    (text,) = watched.active_texts(2 * SECOND).values()
+    for number in range(1, 11):
+        watched.record_quote(SECOND + number, number + 2 * SECOND)
+    (text,) = watched.active_texts(3 * SECOND).values()
     assert "1,000.0 ms after they were read" in text and "MAX_QUOTE_LATENCY is 500 ms" in text
-    assert list(watched.active_texts(61 * SECOND)) == [(QUOTE_LATENCY, "quotes")]
-    assert watched.active_texts(62 * SECOND) == {}
+    assert list(watched.active_texts(62 * SECOND)) == [(QUOTE_LATENCY, "quotes")]
+    assert watched.active_texts(63 * SECOND) == {}
+
+
+def test_books_that_bear_the_stamps_of_an_old_price_are_no_late_quotes() -> None:
+    watched = LatencyAlerts(RULES)
+    watched.record_quote(SECOND, SECOND + 1)
+    for number in range(50):
+        watched.record_quote(SECOND, (10 + number) * SECOND)
+    assert watched.active_texts(60 * SECOND) == {}
 
 
 def test_order_call_above_the_limit_alarms_once_however_often_it_is_reported() -> None:

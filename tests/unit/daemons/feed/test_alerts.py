@@ -106,7 +106,9 @@ def test_deaf_instrument_is_reported_with_its_dropped_frames_until_one_is_taken(
     bench.health.deaf = {"NSE:SBIN": 31}
     bench.feed_alerts.update()
     reported = bench.newest("QUOTES_DROPPED", "NSE:SBIN")
-    assert reported.message.startswith("31 frames of NSE:SBIN came since its last price and none was taken")
+    assert reported.message.startswith(
+        "31 frames of NSE:SBIN came since its last price and none had one that is believed"
+    )
     bench.health.deaf = {}
     bench.feed_alerts.update()
     assert bench.newest("QUOTES_DROPPED", "NSE:SBIN").cleared

@@ -6,7 +6,7 @@ from datetime import date, time
 
 import pytest
 
-from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode
+from mytrading.adapters.openalgo.ws.market_frames import Acknowledged
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.instrument_demand import REQUESTED_NS, InstrumentDemand
 from mytrading.core.feed.staleness import FeedHealth, StalenessLimits
@@ -39,7 +39,7 @@ def test_each_subscription_says_who_wants_it_how_far_it_is_and_how_old_its_price
     active.on_connected(0)
     active.subscriptions.apply_answer(Acknowledged("", ((SBIN, "Quote"),), ((INFY, "no such symbol"),)), 0)
     for second in (1, 2):
-        active.subscriptions.accept_frame(SBIN, FeedMode.QUOTE, second * SECOND)
+        active.subscriptions.accept_frame(SBIN)
         health.ticked(SBIN, 0, second * SECOND)
     standby.lost_by = "Connection refused"
     report = feed_report(connections, demand, health, 3 * SECOND)

@@ -218,9 +218,9 @@ def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(connection
     connection.active_since_ns = 0
     connection.pulse.record_quote(SECOND)
     assert "acknowledge" in connection.why_not_serving((SBIN, NIFTY), lambda _: True, SECOND)
-    connection.subscriptions.accept_frame(SBIN, FeedMode.QUOTE, 0)
+    connection.subscriptions.accept_frame(SBIN)
     assert NIFTY in connection.why_not_serving((SBIN, NIFTY), lambda _: True, SECOND)
-    connection.subscriptions.accept_frame(NIFTY, FeedMode.QUOTE, 0)
+    connection.subscriptions.accept_frame(NIFTY)
     assert connection.why_not_serving((SBIN, NIFTY), lambda _: True, SECOND) == ""
 
 
@@ -269,10 +269,17 @@ def test_source_that_repeats_its_last_quotes_for_ever_is_mute(connections: Sourc
     (connection, _), start = connections.all, machine_now()
     connection.on_connected(start)
     connections.update_conditions(NOON, start)
+
+    def frame(second: int, exchange_ns: int) -> None:
+        quote = Quote(SBIN, NOON + second, start + second * SECOND, 800.0, volume=7, exchange_ns=exchange_ns)
+        found = connection.on_frame(quote, FeedMode.QUOTE, start + second * SECOND)
+        assert found is not None
+        found.believe()
+
     for second in range(20):
-        connection.on_quote(Quote(SBIN, NOON + second, start, 800.0, volume=7, exchange_ns=5), start + second * SECOND)
+        frame(second, 5)
     assert connection.pulse.is_mute(start + 20 * SECOND)
-    connection.on_quote(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
+    frame(21, 6)
     assert connection.pulse.is_well(start + 21 * SECOND)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode
-from mytrading.adapters.openalgo.ws.subscriptions import ANSWER_NS, FIRST_RETRY_NS, FULLER_NS, Subscriptions
+from mytrading.adapters.openalgo.ws.subscriptions import ANSWER_NS, FIRST_RETRY_NS, Subscriptions
 
 LTP, QUOTE, DEPTH = FeedMode
 SBIN, INFY, TCS = "NSE:SBIN", "NSE:INFY", "NSE:TCS"
@@ -113,7 +113,6 @@ def with_depth() -> Subscriptions:
 
 def test_quotes_without_bid_and_ask_become_depth_and_quote_is_kept_as_long_as_depth() -> None:
     made = with_depth()
-    assert made.accept_frame(SBIN, QUOTE, 0) and made.accept_frame(SBIN, DEPTH, 0)
     assert made.take_next_request(0) is None
     made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Depth"), ("SBIN", "Quote")], "the other way about leaks at the server"
@@ -128,24 +127,6 @@ def test_new_connection_asks_for_depth_where_quotes_lacked_bid_and_ask() -> None
     accept(made, again)
     made.unsubscribe(SBIN)
     assert given_back(made) == [("SBIN", "Depth")], "nothing of the connection before"
-
-
-def test_lesser_frames_are_dropped_only_while_fuller_ones_keep_coming() -> None:
-    made = with_depth()
-    assert made.accept_frame(SBIN, DEPTH, 0)
-    assert not made.accept_frame(SBIN, QUOTE, 1) and not made.accept_frame(SBIN, QUOTE, FULLER_NS - 1)
-    assert made.accept_frame(SBIN, DEPTH, FULLER_NS)
-    assert not made.accept_frame(SBIN, QUOTE, 2 * FULLER_NS - 1)
-    assert made.accept_frame(SBIN, QUOTE, 2 * FULLER_NS), "the book came no more"
-    assert made.accept_frame(SBIN, QUOTE, 2 * FULLER_NS + 1) and made.accept_frame(SBIN, DEPTH, 2 * FULLER_NS + 2)
-
-
-def test_full_frames_left_over_from_before_silence_the_quotes_for_two_seconds_at_most() -> None:
-    made = subscriptions(SBIN)
-    accept(made, made.take_next_request(0))
-    assert made.accept_frame(SBIN, DEPTH, 0) and made.accept_frame(SBIN, DEPTH, 1)
-    taken = [made.accept_frame(SBIN, QUOTE, 1 + tenth * FULLER_NS // 10) for tenth in range(1, 100)]
-    assert taken == [False] * 9 + [True] * 90
 
 
 def test_dropped_and_wanted_again_gives_back_before_it_asks() -> None:
@@ -203,7 +184,7 @@ def test_first_tick_is_distinguished_from_the_acknowledgement() -> None:
     made = subscriptions(SBIN, INFY)
     accept(made, made.take_next_request(0))
     assert (made.accepted_count, made.ticked_count) == (2, 0)
-    assert made.accept_frame(SBIN, QUOTE, 0)
+    assert made.accept_frame(SBIN)
     assert (made.ticked_count, made.has_ticked(SBIN), made.has_ticked(INFY)) == (1, True, False)
     made.reset()
     assert (made.accepted_count, made.ticked_count) == (0, 0)
@@ -235,13 +216,33 @@ def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
     assert made.take_next_request(0) is None
 
 
-def test_echo_of_a_fuller_frame_is_distinguished_and_a_change_of_mode_forgets_it() -> None:
+def test_frame_of_an_instrument_that_nobody_wants_is_discarded_and_a_change_of_mode_awaits_a_first_one() -> None:
     made = subscriptions(SBIN)
     accept(made, made.take_next_request(0))
-    assert made.accept_frame(SBIN, LTP, 0) and made.accept_frame(SBIN, QUOTE, 0) and not made.accept_frame(SBIN, LTP, 0)
+    assert made.accept_frame(SBIN) and made.has_ticked(SBIN)
     made.subscribe(SBIN, LTP)
-    assert made.accept_frame(SBIN, LTP, 0)
-    assert not made.accept_frame(INFY, QUOTE, 0)
+    assert not made.has_ticked(SBIN)
+    assert not made.accept_frame(INFY)
+
+
+def test_broker_without_depth_is_never_asked_for_it_and_quote_goes_on() -> None:
+    made = subscriptions(SBIN)
+    made.set_has_depth(False)
+    accept(made, made.take_next_request(0))
+    made.request_depth(SBIN)
+    assert made.take_next_request(10 * ANSWER_NS) is None
+    made.subscribe(INFY, DEPTH)
+    request = made.take_next_request(0)
+    assert request is not None and (symbols(request), request["mode"]) == (["INFY"], "Quote")
+    assert (made.refused, made.is_accepted(SBIN)) == ({}, True)
+
+
+def test_depth_that_was_requested_before_its_broker_was_known_is_quote_on_the_next_connection() -> None:
+    made = with_depth()
+    made.set_has_depth(False)
+    made.reset()
+    request = made.take_next_request(0)
+    assert request is not None and request["mode"] == "Quote"
 
 
 def test_server_that_answers_with_another_mode_is_not_asked_for_ever() -> None:
