@@ -42,7 +42,7 @@ class SampledMinutes:
         return Closed(bar, closed.whole and bar.ticks >= LEAST)
 
     def take_missed(self, until_ns: int, is_open: Callable[[str, int], bool]) -> list[tuple[str, int]]:
-        """Return instruments without any sample in a minute, with the end of the last such one that ended by `until_ns`.
+        """Return instruments without any sample in a minute, with the end of the last such that ended by `until_ns`.
         Bars that ended by then were judged before. `is_open(instrument, ns)`: True if it is in session then."""
         end_ns = until_ns // MINUTE * MINUTE
         if end_ns <= self._judged_ns:
