@@ -203,6 +203,34 @@ def test_comparison_that_agrees_opens_entries_and_takes_frames_again(bench: Benc
     assert bench.published()[USDINR] == 96.60
 
 
+def test_first_rest_price_of_an_instrument_that_closed_is_published_though_it_is_far_from_its_frames(
+    bench: Bench,
+) -> None:
+    bench.watch(USDINR)
+    for _ in range(6):
+        bench.frame(USDINR, 9_654_750.0)
+        if bench.turn():
+            bench.answer({USDINR: 96.5475})
+    assert list(bench.reasons()) == [USDINR]
+    assert bench.published()[USDINR] == 9_654_750.0
+    bench.turn()
+    bench.answer({USDINR: 96.5475})
+    assert bench.published()[USDINR] == 96.5475
+
+
+def test_closed_instrument_makes_no_bar_of_frames_or_rest_prices_and_whole_ones_once_it_is_open(bench: Bench) -> None:
+    bench.watch(USDINR)
+    made_by = {}
+    for second in range(250):
+        bench.frame(USDINR, 9_654_750.0 if second < 70 else 96.5475)
+        if bench.turn():
+            bench.answer({USDINR: 96.5475})
+        bench.bars.on_clock(bench.now().market_ns, bench.now().machine_ns)
+        made_by[second] = len(bench.made)
+    assert made_by[190] == 0, "neither those before, nor that in which it opened again"
+    assert [(bar.start_ns - NOON, bar.low, bar.high) for bar in bench.made] == [(3 * MINUTE, 96.5475, 96.5475)]
+
+
 def test_live_instrument_whose_rest_price_is_0_or_missing_keeps_its_frames(bench: Bench) -> None:
     bench.watch(USDINR)
     for second in range(130):
@@ -239,11 +267,12 @@ def test_one_call_at_a_time_and_no_more_often_than_the_brokers_limit_allows(benc
 
 
 def sample(bench: Bench, seconds: int, *, every: int = 1) -> None:
-    """So many seconds with a sample of NIFTY in each `every`-th."""
+    """So many seconds with a sample of NIFTY in each `every`-th, 0: in none."""
     for number in range(seconds):
         bench.frame(NIFTY, 0.0)
         if bench.turn():
-            bench.answer({NIFTY: 26_000.0 + number} if number % every == 0 else {}, "" if number % every == 0 else "no")
+            has_price = every and number % every == 0
+            bench.answer({NIFTY: 26_000.0 + number} if has_price else {}, "" if has_price else "no price")
         bench.bars.on_clock(bench.now().market_ns, bench.now().machine_ns)
 
 
@@ -276,6 +305,28 @@ def test_minute_of_few_samples_makes_no_bar_and_is_asked_for_from_history(bench:
     sample(bench, 5, every=4)
     assert (bench.made, bench.bars.figures()["history_asked"] - asked) == ([], 1)
     assert bench.bars.gaps()[0] == (NIFTY,), "entries wait for the minute"
+
+
+def test_minute_without_any_sample_is_asked_for_from_history(bench: Bench) -> None:
+    bench.connections.active.rules = XTS
+    bench.bars.keep_history(NIFTY, 1)
+    bench.watch(NIFTY)
+    bench.bars._merge._joins[NIFTY].holding = False
+    sample(bench, 59)
+    asked = bench.bars.figures()["history_asked"]
+    sample(bench, 66, every=0)
+    assert (len(bench.made), bench.bars.figures()["history_asked"] - asked) == (1, 1)
+
+
+def test_frames_of_a_sampled_index_that_have_a_price_after_all_are_neither_taken_nor_compared(bench: Bench) -> None:
+    bench.connections.active.rules = XTS
+    bench.watch(NIFTY)
+    for _ in range(30):
+        bench.frame(NIFTY, 26.0)
+        if bench.turn():
+            bench.answer({NIFTY: 26_000.0})
+    bench.intake.flush()
+    assert (bench.published()[NIFTY], bench.reasons(), bench.prices.comparisons) == (26_000.0, {}, 0)
 
 
 def test_index_without_a_sample_for_five_seconds_closes_its_entries_until_the_next(bench: Bench) -> None:
@@ -331,6 +382,7 @@ def test_one_of_two_instruments_of_a_token_has_no_stream_where_tokens_are_bare(b
     bench.prices.follow(bench.now())
     assert USDINR not in bench.connections.active.subscriptions
     assert SBIN in bench.connections.active.subscriptions
+    assert not bench.connections.active.serves(SBIN), "it is asked for anew: the broker may have routed it to the other"
     assert list(bench.reasons()) == [USDINR]
     assert "NSE:SBIN" in bench.problems["TOKEN_SHARED", USDINR].text
 
