@@ -26,7 +26,7 @@ GROUP = 50
 """Instruments of one call."""
 
 
-class Comparison(Enum):
+class PriceComparison(Enum):
     """Outcome of one comparison; `nothing`: there were no two prices of one moment."""
 
     AGREES = "agrees"
@@ -41,15 +41,15 @@ class FramePrice(NamedTuple):
     received_ns: int
 
 
-def compare_prices(frame: FramePrice, rest: float, rest_ns: int, *, option: bool) -> Comparison:
+def compare_prices(frame: FramePrice, rest: float, rest_ns: int, *, option: bool) -> PriceComparison:
     """Compare a frame's price with the REST price received at `rest_ns`; a price that is no positive number compares
     nothing, nor do prices that far apart of which one is an option's below `CHEAP`."""
     if abs(rest_ns - frame.received_ns) > APART_NS or not (frame.price > 0 and rest > 0):
-        return Comparison.NOTHING
+        return PriceComparison.NOTHING
     low, high = sorted((frame.price, rest))
     if high < FACTOR * low:
-        return Comparison.AGREES
-    return Comparison.NOTHING if option and low < CHEAP else Comparison.DIFFERS
+        return PriceComparison.AGREES
+    return PriceComparison.NOTHING if option and low < CHEAP else PriceComparison.DIFFERS
 
 
 @dataclass(slots=True)
@@ -98,13 +98,13 @@ class RestComparison:
 
     def compare(
         self, instrument: str, frame: FramePrice | None, rest: float, rest_ns: int, *, option: bool = False
-    ) -> Comparison:
+    ) -> PriceComparison:
         """Compare an instrument's newest frame (None: none came) with a REST price, 0 where the server has none."""
         state = self._states.setdefault(instrument, _State())
-        found = Comparison.NOTHING if frame is None else compare_prices(frame, rest, rest_ns, option=option)
-        if found is Comparison.AGREES:
+        found = PriceComparison.NOTHING if frame is None else compare_prices(frame, rest, rest_ns, option=option)
+        if found is PriceComparison.AGREES:
             state.agreed, state.closed, state.differed_ns = True, "", 0
-        elif found is Comparison.DIFFERS and frame is not None:
+        elif found is PriceComparison.DIFFERS and frame is not None:
             self._differs(state, frame.price, rest, rest_ns)
         elif state.differed_ns and not state.closed:
             state.due_ns = rest_ns + APART_NS

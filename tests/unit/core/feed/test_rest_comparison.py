@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.feed.rest_comparison import Comparison, FramePrice, RestComparison, compare_prices
+from mytrading.core.feed.rest_comparison import PriceComparison, FramePrice, RestComparison, compare_prices
 from mytrading.core.time import SECOND
 
 USDINR = "CDS:USDINR27NOV26FUT"
@@ -43,24 +43,24 @@ def test_one_comparison_that_agrees_between_two_that_differ_keeps_entries_open(b
 @pytest.mark.parametrize(
     ("frame", "rest", "age", "option", "found"),
     [
-        (100.0, 499.0, 0, False, Comparison.AGREES),
-        (100.0, 500.0, 0, False, Comparison.DIFFERS),
-        (500.0, 100.0, 0, False, Comparison.DIFFERS),
-        (500.0, 100.0, 5, False, Comparison.DIFFERS),
-        (500.0, 100.0, 5.1, False, Comparison.NOTHING),
-        (500.0, 100.0, -5.1, False, Comparison.NOTHING),
-        (100.0, 0.0, 0, False, Comparison.NOTHING),
-        (0.0, 100.0, 0, False, Comparison.NOTHING),
-        (float("nan"), 100.0, 0, False, Comparison.NOTHING),
-        (4.95, 60.0, 0, True, Comparison.NOTHING),
-        (60.0, 4.95, 0, True, Comparison.NOTHING),
-        (4.95, 60.0, 0, False, Comparison.DIFFERS),
-        (5.0, 60.0, 0, True, Comparison.DIFFERS),
-        (4.95, 5.0, 0, True, Comparison.AGREES),
+        (100.0, 499.0, 0, False, PriceComparison.AGREES),
+        (100.0, 500.0, 0, False, PriceComparison.DIFFERS),
+        (500.0, 100.0, 0, False, PriceComparison.DIFFERS),
+        (500.0, 100.0, 5, False, PriceComparison.DIFFERS),
+        (500.0, 100.0, 5.1, False, PriceComparison.NOTHING),
+        (500.0, 100.0, -5.1, False, PriceComparison.NOTHING),
+        (100.0, 0.0, 0, False, PriceComparison.NOTHING),
+        (0.0, 100.0, 0, False, PriceComparison.NOTHING),
+        (float("nan"), 100.0, 0, False, PriceComparison.NOTHING),
+        (4.95, 60.0, 0, True, PriceComparison.NOTHING),
+        (60.0, 4.95, 0, True, PriceComparison.NOTHING),
+        (4.95, 60.0, 0, False, PriceComparison.DIFFERS),
+        (5.0, 60.0, 0, True, PriceComparison.DIFFERS),
+        (4.95, 5.0, 0, True, PriceComparison.AGREES),
     ],
 )
 def test_prices_are_compared_only_if_both_are_of_one_moment_and_differ_by_a_factor_of_five(
-    frame: float, rest: float, age: float, option: bool, found: Comparison
+    frame: float, rest: float, age: float, option: bool, found: PriceComparison
 ) -> None:
     now = 100 * SECOND
     assert compare_prices(FramePrice(frame, now - int(age * SECOND)), rest, now, option=option) is found
