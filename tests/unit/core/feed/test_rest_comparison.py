@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.feed.rest_comparison import PriceComparison, FramePrice, RestComparison, compare_prices
+from mytrading.core.feed.rest_comparison import FramePrice, PriceComparison, RestComparison, compare_prices
 from mytrading.core.time import SECOND
 
 USDINR = "CDS:USDINR27NOV26FUT"
