@@ -230,6 +230,15 @@ class BarGaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     holes: tuple[str, ...] = ()
 
 
+class EntriesClosed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_closed"):
+    """Instruments whose price the feed does not believe, or has not: a level, sent with each heartbeat of it and when
+    it changes. `reasons` says of each why, as a clause with the instrument before it: `its frames say 9.5e+06, …`.
+    """
+
+    daemon: str
+    reasons: dict[str, str] = {}
+
+
 class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_budget"):
     """The router's use of its order calls of an account: a level, repeated each second.
 
@@ -505,6 +514,6 @@ class FeedReport(msgspec.Struct, frozen=True, kw_only=True, tag="feed_report"):
 
 
 StatusMessage = (
-    Heartbeat | ClockTick | Alert | WantInstruments | BarGaps | CallBudget | StepDone | RiskPicture | OrderTrial
-    | OrderTrialResult | FeedReportAsked | FeedReport
+    Heartbeat | ClockTick | Alert | WantInstruments | BarGaps | EntriesClosed | CallBudget | StepDone | RiskPicture
+    | OrderTrial | OrderTrialResult | FeedReportAsked | FeedReport
 )  # fmt: skip

@@ -79,7 +79,7 @@ def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
     assert {name for name, row in rows.items() if row["verdict"] not in ("ok", "warning")} == untested
     assert set(rows) == {
         "server", "key", "broker session", "mode", "clock skew", "WebSocket", "order stream", "instruments", "history",
-        "funds", "margin", "disk", "ports", "permissions", "broker", "left orders", *untested,
+        "sampled bars", "funds", "margin", "disk", "ports", "permissions", "broker", "left orders", *untested,
     }  # fmt: skip
     assert "NFO is closed" in rows["paper order"]["found"]
     assert "in order" in rows["instruments"]["found"]

@@ -149,11 +149,11 @@ class RiskBench:
         return self.give(Quote(instrument, self.now, self.machine_ns, price, price - 0.05, price + 0.05))
 
     def intent(
-        self, name: str, *legs: Leg, action: Action = Action.BUY, product: Product = Product.MIS
+        self, name: str, *legs: Leg, action: Action = Action.BUY, product: Product = Product.MIS, watch: str = WATCH
     ) -> tuple[Any, ...]:
         return self.give(
             Signal(
-                id=name, strategy="S", watch=WATCH, action=action, legs=legs, product=product, created_ns=self.now,
+                id=name, strategy="S", watch=watch, action=action, legs=legs, product=product, created_ns=self.now,
                 expires_ns=self.now + 60 * SECOND, expires_machine_ns=self.machine_ns + 2 * SECOND,
             )
         )  # fmt: skip

@@ -7,11 +7,12 @@ find the same one again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mytrading.adapters.storage.shared_database import open_to_read, open_to_write
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
 
 FILE = "bars.sqlite"
@@ -23,6 +24,9 @@ CREATE TABLE IF NOT EXISTS bars (
     volume INTEGER NOT NULL, ticks INTEGER NOT NULL, received_ns INTEGER NOT NULL,
     PRIMARY KEY (instrument, timeframe, start_ns)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sampled (
+    instrument TEXT NOT NULL, start_ns INTEGER NOT NULL, PRIMARY KEY (instrument, start_ns)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS filled (instrument TEXT PRIMARY KEY, until_ns INTEGER NOT NULL) WITHOUT ROWID;
 """
 _COLUMNS = "instrument, timeframe, start_ns, end_ns, open, high, low, close, volume, ticks, received_ns"
@@ -31,6 +35,7 @@ _FILLED = (
     "INSERT INTO filled VALUES (?, ?) "
     "ON CONFLICT (instrument) DO UPDATE SET until_ns = max(until_ns, excluded.until_ns)"
 )
+_SAMPLED = "INSERT OR IGNORE INTO sampled VALUES (?, ?)"
 _BUSY_MS = 5000
 
 
@@ -54,10 +59,15 @@ class BarStore:
             text = f"{self.path}: {error}; move the file aside, it is filled again from history"
             raise BarStoreDamaged(text) from error
 
-    def add(self, bars: Iterable[Bar]) -> list[Bar]:
-        """Store bars in one transaction; returns those that were not stored before, in the order received."""
+    def add(self, bars: Iterable[Bar], sampled: Collection[str] = ()) -> list[Bar]:
+        """Store bars in one transaction; returns those that were not stored before, in the order received. Those of
+        instruments in `sampled` are noted as made of prices that were asked for once a second."""
         with self._transaction():
-            return [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
+            new = [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
+            if sampled:
+                marks = [(bar.instrument, bar.start_ns) for bar in new if bar.instrument in sampled]
+                self._db.executemany(_SAMPLED, marks)
+            return new
 
     def filled_until(self, instrument: str) -> int:
         """Return the market ns up to which history is recorded as complete (`mark_filled`); 0 if never."""
@@ -91,6 +101,7 @@ class BarStore:
         many bars were deleted."""
         with self._db:
             removed = self._db.execute("DELETE FROM bars WHERE end_ns > ?", (ns,)).rowcount
+            self._db.execute("DELETE FROM sampled WHERE start_ns > ?", (ns - MINUTE,))
             self._db.execute("UPDATE filled SET until_ns = ? WHERE until_ns > ?", (ns, ns))
         return removed
 
@@ -119,6 +130,14 @@ class BarReader:
         newest = db.execute(f"{sql} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
         return [Bar(*row) for row in newest.fetchall()[::-1]]
 
+    def sampled_bars(self, since: int, until: int) -> dict[str, int]:
+        """Return how many minute bars with `since` ≤ start < `until` (market ns) were made of prices that were asked
+        for, by instrument. None in a store that an earlier version wrote alone."""
+        if (db := self._connection()) is None or not _has_table(db, "sampled"):
+            return {}
+        sql = "SELECT instrument, count(*) FROM sampled WHERE start_ns >= ? AND start_ns < ? GROUP BY instrument"
+        return {str(name): int(count) for name, count in db.execute(sql, (since, until))}
+
     def last_end(self, instrument: str) -> int:
         """Return the end (market ns) of the newest minute bar, 0 if there is none."""
         if (db := self._connection()) is None:
@@ -137,11 +156,15 @@ class BarReader:
             db = open_to_read(self._path)
             db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
             # The file may exist for a moment before its table does.
-            if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'bars'").fetchone()[0]:
+            if _has_table(db, "bars"):
                 self._db = db
             else:
                 db.close()
         return self._db
+
+
+def _has_table(db: sqlite3.Connection, name: str) -> bool:
+    return bool(db.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (name,)).fetchone()[0])
 
 
 def _row(bar: Bar) -> tuple[str, str, int, int, float, float, float, float, int, int, int]:

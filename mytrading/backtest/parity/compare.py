@@ -118,6 +118,7 @@ def prepare(
     if not moments:
         raise NothingThere(f"{config.state}: expected a tape ({config.tape_dir.name}/{day}{SUFFIX}) or bars of {day}, "
                            "found neither; give bars of it with --data")  # fmt: skip
+    notes += _sampled_notes(config, day)
     world = _world(config, record, classes, rules, watched, moments, notes)
     quotes = Quotes(frame.quote for frame in frames if frame.quote is not None)
     facts = DayFacts(
@@ -167,6 +168,16 @@ def _seen(
         return tape_moments(frames, later, lock_step=not record.speed), "quotes of the tape, bars of the stack"
     notes.append("no tape of the day is kept (ENABLE_TICK_DATA): prices are the stack's bars, fills their opens")
     return bar_moments(bar for bar in bars if bar.end_ns > record.first_ns), "bars of the stack"
+
+
+def _sampled_notes(config: RunConfig, day: str) -> list[str]:
+    """Say which bars of the stack were made of samples, which no tape holds."""
+    begin = day_number_of(day) * DAY - IST_OFFSET
+    counts = BarReader(config.bars_dir).sampled_bars(begin, begin + DAY)
+    return [
+        f"{count} bars of {name} are sampled: the broker's frames carry no price of it, one a second was asked for"
+        for name, count in sorted(counts.items())
+    ]
 
 
 def _bars_of(columns: Columns, day: str) -> list[Bar]:

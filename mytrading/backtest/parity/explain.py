@@ -63,7 +63,8 @@ _CAUSE_OF_CODE = {
     EXPIRED: Cause.LATENCY,
     **dict.fromkeys(("HALTED", "REDUCING", "STRATEGY_DISABLED"), Cause.OPERATOR),
     **dict.fromkeys(
-        ("NO_QUOTE", "STALE_QUOTE", "DATA_COVERAGE", "IMPLAUSIBLE_QUOTE", "INSTRUMENTS_REFUSED"), Cause.DATA
+        ("NO_QUOTE", "STALE_QUOTE", "DATA_COVERAGE", "IMPLAUSIBLE_QUOTE", "INSTRUMENTS_REFUSED", "PRICE_DISBELIEVED"),
+        Cause.DATA,
     ),
 }
 """Any other denial is one of its own."""

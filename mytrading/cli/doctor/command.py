@@ -99,7 +99,7 @@ def _print_table(rows: Sequence[Finding]) -> None:
 
 def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
     """Every check by name, with the checks that must pass before it, in this order."""
-    from mytrading.cli.doctor import broker_checks, paper_order, probes
+    from mytrading.cli.doctor import broker_checks, data_checks, paper_order, probes
 
     server, session = ("server",), ("broker session",)
     checks: Checks = (
@@ -110,6 +110,7 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
         ("left orders", session, broker_checks.check_left_orders), ("mode", session, probes.check_server_mode),
         ("WebSocket", session, probes.check_websocket), ("order stream", session, probes.check_order_stream),
         ("instruments", session, probes.check_instruments), ("history", session, probes.check_history),
+        ("sampled bars", (), data_checks.check_sampled_bars),
         ("funds", session, probes.check_funds), ("margin", session, paper_order.check_margin),
         ("egress address", (), probes.check_egress_address), ("paper order", ("mode",), paper_order.check_paper_order),
     )  # fmt: skip

@@ -120,6 +120,11 @@ class HistoryMerge:
         for join in self._joins.values():
             join.holding, join.due_ns = True, None
 
+    def hold_back(self, instrument: str) -> None:
+        """Withhold live bars of one instrument until `request_history_until` and then history."""
+        if (join := self._joins.get(instrument)) is not None:
+            join.holding, join.due_ns = True, None
+
     def request_history_until(self, instrument: str, upto_ns: int) -> None:
         """Schedule a history request up to market `upto_ns` (end of a minute), when live quotes are complete."""
         join = self._joins.get(instrument)

@@ -12,6 +12,7 @@ STATE_ALERTS = frozenset({
     *CONNECTION_ALERTS, "FEED_MUTE", "FEED_ON_BACKUP", "COVERAGE_LOW", "QUOTES_STALE", "QUOTES_DROPPED",
     "QUOTES_NOT_READ", "WATCH_REFUSED", "SUBSCRIPTION_REFUSED", "SUBSCRIPTIONS_FULL", "HISTORY_MISSING",
     "HISTORY_INCOMPLETE", "BARS_NOT_STORED", "INSTRUMENTS_MISSING", "INSTRUMENTS_REFUSED", "INSTRUMENTS_CHANGED",
+    "PRICES_APART", "TOKEN_SHARED", "INDEX_SAMPLED",
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
 NOTES = ("socket", "mute", "source", "coverage")

@@ -22,6 +22,7 @@ from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.bars.builder import BarBuilder, Closed, bucket
 from mytrading.core.bars.gaps import Completeness, measure_completeness
 from mytrading.core.bars.history_merge import Fetch, HistoryMerge, contradiction, covered_until
+from mytrading.core.bars.sampled import SampledMinutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import DAY, IST, MINUTE, SECOND, ist_date
 from mytrading.messages.control import BarGaps
@@ -157,6 +158,7 @@ class BarPublisher:
         self._reserve = LogReserve(self._store.path, config.process.journal_reserve_bytes)
         """An exit signal follows from a bar, and only stored bars are published."""
         self._history = HistoryWorker(config, calendar, clock.now, wake)
+        self.sampled = SampledMinutes()
         self.closed: list[Closed] = []
         """Bars that quotes have closed since the last `flush`."""
         self._unstored: list[Bar] = []
@@ -230,7 +232,14 @@ class BarPublisher:
         """Store and publish the bars that have closed."""
         if self.closed:
             closed, self.closed = self.closed, []
-            self._deliver([bar for item in closed for bar in self._merge.add_live_bar(item)])
+            self._deliver([bar for item in closed for bar in self._merge.add_live_bar(self._judged(item))])
+
+    def _judged(self, closed: Closed) -> Closed:
+        """Return a closed bar; one of too few samples waits for its minute's history."""
+        judged = self.sampled.judge(closed)
+        if closed.whole and not judged.whole:
+            self._merge.request_history_until(judged.bar.instrument, judged.bar.end_ns)
+        return judged
 
     def start_live(self, instrument: str) -> None:
         """Begin to build bars of an instrument from quotes; the next minute is the first whole one."""
@@ -260,6 +269,12 @@ class BarPublisher:
         """Begin to count volume anew, of an instrument or ("") of all: its source or kind of frame is another one."""
         self._builder.recount(instrument)
 
+    def hold_back(self, instrument: str) -> None:
+        """Give no bar of an instrument whose prices are not believed, until `start_live`; history fills what it misses
+        then."""
+        self._builder.watch(instrument, _NEVER)
+        self._merge.hold_back(instrument)
+
     def drop(self, instrument: str) -> None:
         """Build no more bars of an unsubscribed instrument."""
         self._builder.drop(instrument)
@@ -269,10 +284,17 @@ class BarPublisher:
         grace = self._market_span(GRACE_NS, GRACE_MACHINE_S)
         self.closed += self._builder.advance(now_ns, grace, machine_ns)
         self.flush()
+        for instrument, end_ns in self.sampled.take_missed(now_ns - grace, self._is_in_session):
+            self._merge.request_history_until(instrument, end_ns)
         for fetch in self._merge.take_due_requests(now_ns, machine_ns, self._fetching):
             self._fetch(fetch)
         self._deliver(self._merge.release_overdue(machine_ns))
         self._note_filled((now_ns - grace) // MINUTE * MINUTE)
+
+    def _is_in_session(self, instrument: str, ns: int) -> bool:
+        exchange = instrument.partition(":")[0]
+        session = self._calendar.session(exchange, self._calendar.trading_day(ns))
+        return session is not None and session.open_ns <= ns < session.close_ns
 
     def _note_filled(self, until_ns: int) -> None:
         """Record once a minute what is complete, so that the next process fetches only what it missed."""
@@ -372,7 +394,7 @@ class BarPublisher:
         if not (waiting := (self._unstored + bars)[-UNSTORED:]):
             return
         try:
-            new = self._store.add(waiting)
+            new = self._store.add(waiting, self.sampled.names)
         except BarStoreDamaged as error:
             self._unstored = waiting
             self._problems["BARS_NOT_STORED", "bars"] = ActiveAlert(

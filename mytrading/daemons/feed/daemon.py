@@ -5,6 +5,7 @@
                     └─► SourceSupervisor (connections, failover)
     status, orders ─► SubscriptionManager ─► SourceConnections
     REST ─► RestQuotes, OpenInterestReader, InstrumentLoader, HistoryWorker (threads)
+    RestQuotes ─► RestPrices ─► QuoteIntake, entries that are closed by name (status)
 
 It also sends the clock tick of the stack. Slow work (history, disk, a reader) never delays a quote.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mytrading.adapters.openalgo.ws.connection import SocketEvent, SocketFrame
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import TapeWriter
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.instrument_demand import InstrumentDemand
@@ -25,6 +27,7 @@ from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.instruments import InstrumentLoader
 from mytrading.daemons.feed.quotes import MarketPublisher, MarketSteps, QuoteIntake
 from mytrading.daemons.feed.report import feed_report
+from mytrading.daemons.feed.rest_prices import RestNow, RestPrices
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestQuotes
 from mytrading.daemons.feed.sources import SourceConnections
 from mytrading.daemons.feed.supervisor import FrameReader, SourceSupervisor, SubscriptionManager
@@ -122,6 +125,11 @@ class DataManager(Daemon):
             config.data.max_subscriptions,
         )  # fmt: skip
         self.instruments = InstrumentLoader(config, self.calendar, clock, problems, self.wake)
+        self.rest_prices = RestPrices(
+            self.connections, self.health, self.bars, self.intake, self.rest_quotes, self.calendar,
+            InstrumentFile(config.state), int(config.risk.stale_quote_seconds * SECOND), problems,
+            lambda closed: self.status.send(self.name, closed),
+        )  # fmt: skip
         self.steps = MarketSteps(self.publisher, self.clock.now)
         self.supervisor = SourceSupervisor(
             self.connections, self.health, self.bars, self.intake, self.instruments, self.steps, self.feed_alerts,
@@ -173,14 +181,12 @@ class DataManager(Daemon):
         self.bars.collect_history()
         self.instruments.collect()
         for answer in self.rest_quotes.take_answers() if self.rest_quotes.busy else ():
-            missing = f"no quotes of {', '.join(answer.requested)}, which are held, over REST"
-            text = f"{missing}: {answer.problem}; they are requested again" if answer.problem else ""
-            self.feed_alerts.rest_problem = text
-            self.feed_alerts.update()
+            market_ns = self.clock.market_ns_at(answer.received_ns)
             try:
-                self.intake.on_rest_prices(answer, self.clock.market_ns_at(answer.received_ns))
+                self.feed_alerts.rest_problem = self.rest_prices.on_answer(answer, market_ns, self._rest_now())
             except OF_DATA as error:
                 self.edge.record_drop(error)
+            self.feed_alerts.update()
 
     def _on_message(self, frame: Frame) -> None:
         message = frame.message
@@ -190,14 +196,19 @@ class DataManager(Daemon):
             self.steps.on_request(message)
             self.subscriptions.on_request(message)
         elif isinstance(message, FeedReportAsked):
-            report = feed_report(self.connections, self.demand, self.health, machine_now())
+            report = feed_report(self.connections, self.demand, self.health, machine_now(), self.rest_prices.by_rest())
             self.status.send(FEED_REPORT_TOPIC, report)
         elif isinstance(message, AccountHealth):
             self.supervisor.on_account_health(message, machine_now())
         elif isinstance(message, Heartbeat) and message.daemon == NAME:
             self.watchdog.on_heartbeat(message)
 
+    def _rest_now(self) -> RestNow:
+        return RestNow(self.clock.now(), machine_now(), self.demand.held())
+
     def _send_requests(self, machine_ns: int) -> None:
+        if self.connections.active.rules.feed.bare_tokens:
+            self.rest_prices.follow(self._rest_now())  # before what shares a token is asked for
         for connection in self.connections.all:
             connection.send_request(machine_ns)
 
@@ -229,11 +240,15 @@ class DataManager(Daemon):
     def _look_at_staleness(self, machine_ns: int) -> None:
         """Update coverage, and request prices and open interest over REST."""
         now, held, active = self.clock.now(), self.demand.held(), self.connections.active
-        serves = active.serves if active.pulse.is_well(machine_ns) else lambda _: False
-        self.health.update_coverage(now, machine_ns, held, serves)
+        is_well, left_out = active.pulse.is_well(machine_ns), self.rest_prices.left_out
+        self.health.update_coverage(
+            now, machine_ns, held, lambda name: is_well and (active.serves(name) or name in left_out)
+        )
+        if not self.lock_step:
+            wait_ns = int(self.config.data.fallback_seconds * SECOND)
+            silent = self.health.silent_instruments(held, wait_ns, now, machine_ns) if wait_ns else []
+            self.rest_prices.on_second(silent, RestNow(now, machine_ns, held))
         self.feed_alerts.update()
-        if (wait_ns := int(self.config.data.fallback_seconds * SECOND)) and not self.lock_step:
-            self.rest_quotes.request(self.health.silent_instruments(held, wait_ns, now, machine_ns))
         for answer in self.open_interest.take_answers():
             self.intake.on_open_interest(answer, self.clock.market_ns_at(answer.received_ns))
         if not self.lock_step:
@@ -263,14 +278,16 @@ class DataManager(Daemon):
         return self.steps.lock_step_progress(waits)
 
     def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
-        """Publish bar gaps with each heartbeat."""
+        """Publish bar gaps and closed entries with each heartbeat."""
         self.bars.report_gaps()
+        self.rest_prices.report()
 
     def ready(self) -> bool:
         """True if the active source serves and ticks, with history and instruments loaded; else says why in `notes`."""
         active, machine_ns = self.connections.active, machine_now()
-        served = [name for name in self._watched if active.serves(name)]
-        if missing := active.why_not_serving(self._watched, self._has_history, machine_ns):
+        streamed = [name for name in self._watched if name not in self.rest_prices.left_out]
+        served = [name for name in streamed if active.serves(name)]
+        if missing := active.why_not_serving(streamed, self._has_history, machine_ns):
             self.notes["ready"] = f"waits for {missing}"
         elif not self.instruments.loaded:
             self.notes["ready"] = "waits for the day's instruments"
@@ -295,6 +312,9 @@ class DataManager(Daemon):
             "deaf": float(len(self.health.deaf)),
             **self.connections.figures(machine_now()),
             "asked_quotes": float(self.intake.from_rest),
+            "rest_calls": float(self.rest_prices.calls),
+            "compared": float(self.rest_prices.comparisons),
+            "closed": float(len(self.rest_prices.reasons())),
             **self.publisher.figures(),
             "malformed": float(self.frames.malformed + self.edge.count),
             "lenient": float(self.frames.lenient),

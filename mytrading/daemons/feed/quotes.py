@@ -146,6 +146,10 @@ class QuoteIntake:
         self._traits, self._ticked = health.traits, health.ticked
         self._judge, self._offer, self._add_interest = check.judge, publisher.offer, open_interest.add_interest
         self.quotes = self.from_rest = 0
+        self.frames: dict[str, Quote] = {}
+        """The newest frame with a price of each instrument, believed or not: what REST quotes are compared with."""
+        self.by_rest: frozenset[str] = frozenset()
+        """Instruments whose frames give neither quotes nor bars, as REST brings their price."""
 
     def on_tick(self, connection: SourceConnection, tick: Tick, machine_ns: int) -> None:
         """Put a tick together with what is known of its instrument; a good price of the active source goes to bars and
@@ -161,6 +165,10 @@ class QuoteIntake:
         quote = found.quote
         if frame.bid is None and frame.ask is None and tick.mode is FeedMode.QUOTE and not traits.is_index:
             connection.subscriptions.request_depth(instrument)
+        if found.priced:
+            self.frames[instrument] = frame
+        if instrument in self.by_rest:
+            return
         if found.news != CHANGED and connection.fields.republishes:
             return
         if tick.book is not None and self._publisher.levels:
@@ -198,7 +206,15 @@ class QuoteIntake:
 
     def on_rest_prices(self, answer: RestAnswer, market_ns: int) -> None:
         """Publish the good prices of a REST answer as quotes of `market_ns`, counted in `from_rest`; not in bars."""
-        self.from_rest += self._offer_rows(answer, market_ns)
+        self.from_rest += len(self._offer_rows(answer, market_ns))
+
+    def forget_price(self, instrument: str) -> None:
+        """Forget the price that the next one is judged by: it comes from elsewhere now."""
+        self._check.forget(instrument)
+
+    def on_samples(self, answer: RestAnswer, market_ns: int) -> list[str]:
+        """Publish the good prices of sampled indices as quotes of `market_ns`, and add them to bars; returns whose."""
+        return self._offer_rows(answer, market_ns, self._bars.add)
 
     def on_open_interest(self, answer: RestAnswer, market_ns: int) -> None:
         """Publish an open interest answer's prices as quotes of `market_ns`, for contracts without a recent one."""
@@ -206,15 +222,19 @@ class QuoteIntake:
         quiet = {name: row for name, row in answer.rows.items() if age(name, received_ns) > QUIET_NS}
         self._offer_rows(answer._replace(rows=quiet), market_ns)
 
-    def _offer_rows(self, answer: RestAnswer, market_ns: int) -> int:
-        offered = 0
+    def _offer_rows(
+        self, answer: RestAnswer, market_ns: int, add_to_bars: Callable[[Quote], object] | None = None
+    ) -> list[str]:
+        offered = []
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
             if (traits := self._traits(instrument)) is None:
                 continue
             if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
-                offered += 1
+                offered.append(instrument)
                 self._ticked(instrument, market_ns, answer.received_ns)
+                if add_to_bars is not None:
+                    add_to_bars(quote)
                 self._offer(quote)
         self.flush()
         return offered
@@ -227,6 +247,7 @@ class QuoteIntake:
 
     def drop(self, instrument: str) -> None:
         """Forget an unsubscribed instrument in all parts of the feed."""
+        self.frames.pop(instrument, None)
         self._bars.drop(instrument)
         self._check.forget(instrument)
         self._health.remove(instrument)

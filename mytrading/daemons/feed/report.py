@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from mytrading.adapters.openalgo.ws.subscriptions import SubscriptionProgress
 from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.staleness import FeedHealth
 from mytrading.core.time import SECOND
@@ -11,10 +14,18 @@ from mytrading.messages.control import FeedReport, FeedSource, FeedSubscription
 
 
 def feed_report(
-    connections: SourceConnections, demand: InstrumentDemand, health: FeedHealth, machine_ns: int
-) -> FeedReport:
-    """Return the feed's sources and subscriptions at a machine time."""
+    connections: SourceConnections, demand: InstrumentDemand, health: FeedHealth, machine_ns: int,
+    by_rest: Mapping[str, str] = {},
+) -> FeedReport:  # fmt: skip
+    """Return the feed's sources and subscriptions at a machine time. `by_rest` says of each instrument that goes by
+    REST quotes why; those without a stream are listed too."""
     wanted = demand.wanted_by(machine_ns)
+    progress = list(connections.active.subscriptions.progress())
+    streamed = {one.instrument for one in progress}
+    progress += [
+        SubscriptionProgress(name, "", False, 0, "it has no stream of its own") for name in by_rest
+        if name not in streamed
+    ]  # fmt: skip
     return FeedReport(
         at_machine_ns=machine_ns,
         sources=tuple(_source(one, one is connections.active, machine_ns) for one in connections.all),
@@ -23,12 +34,12 @@ def feed_report(
                 instrument=one.instrument,
                 wanted_by=wanted.get(one.instrument, ()),
                 state="live" if one.accepted else "refused" if one.error else "waiting",
-                mode=one.mode,
+                mode="REST" if one.instrument in by_rest else one.mode,
                 ticks=one.frames,
                 age_s=round(health.age(one.instrument, machine_ns) / SECOND, 1) if one.frames else None,
-                problem=one.error,
+                problem=by_rest.get(one.instrument) or one.error,
             )
-            for one in connections.active.subscriptions.progress()
+            for one in progress
         ),
     )
 

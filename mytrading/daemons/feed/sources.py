@@ -45,6 +45,8 @@ class SourceConnection:
         self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
         self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
+        self.rules = UNLISTED
+        """What the frames of the source's broker mean."""
         self.taken_ns = 0
         """Machine time of receipt of the last handled frame."""
         self.problems: dict[str, str] = {}
@@ -235,6 +237,9 @@ class SourceConnections:
         self.backup_reason = ""
         """Reason that a standby serves; empty while the primary does."""
         self._wanted: dict[str, InstrumentTraits] = {}
+        self._left_out: Mapping[str, str] = {}
+        self.changes = 0
+        """Grows with each change of what is wanted."""
         self._probes: list[str] = []
 
     def figures(self, machine_ns: int) -> dict[str, float]:
@@ -260,12 +265,33 @@ class SourceConnections:
         if not self.active.subscriptions.subscribe(instrument, self._mode):
             return False
         self._wanted[instrument] = instrument_traits(instrument)
+        self.changes += 1
         self._choose_probes()
         return True
+
+    @property
+    def wanted(self) -> list[str]:
+        """Return what is to be subscribed, in the order in which it was wanted."""
+        return list(self._wanted)
+
+    def leave_out(self, names: Mapping[str, str]) -> None:
+        """Keep `names` out of the active source's subscriptions from now on, and take others back in. `names` maps each
+        to the instrument that shares its token, which is subscribed anew: the broker may have routed it to the other.
+        """
+        subscriptions, before, self._left_out = self.active.subscriptions, self._left_out, names
+        for name, keeper in names.items():
+            if name in subscriptions:
+                subscriptions.unsubscribe(name)
+                subscriptions.unsubscribe(keeper)
+        keepers = (*names.values(), *(name for name in before if name not in names))
+        for name in keepers:
+            if name in self._wanted and name not in subscriptions:
+                subscriptions.subscribe(name, self._mode)
 
     def drop(self, instrument: str) -> None:
         """Unsubscribe an instrument at all sources."""
         self._wanted.pop(instrument, None)
+        self.changes += 1
         for connection in self.all:
             connection.subscriptions.unsubscribe(instrument)
             connection.fields.drop(instrument)
@@ -318,4 +344,5 @@ class SourceConnections:
             else:
                 previous.subscriptions.unsubscribe(name)
         for name in self._wanted:
-            to.subscriptions.subscribe(name, self._mode)
+            if name not in self._left_out:
+                to.subscriptions.subscribe(name, self._mode)

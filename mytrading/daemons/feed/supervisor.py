@@ -223,7 +223,7 @@ class SubscriptionManager:
 
     def drop_unwanted(self, machine_ns: int) -> None:
         """Unsubscribe what nobody has requested, held or ordered for a while."""
-        for instrument in self.demand.unwanted(list(self.connections.active.subscriptions), machine_ns):
+        for instrument in self.demand.unwanted(self.connections.wanted, machine_ns):
             self.connections.drop(instrument)
             self.intake.drop(instrument)
             self.problems.pop(("SUBSCRIPTION_REFUSED", instrument), None)

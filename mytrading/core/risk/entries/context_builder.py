@@ -51,6 +51,7 @@ class ContextBuilder:
         owner = OwnerKey(account, leg.instrument, product, signal.strategy)
         guard, guard_level = state.stop_holder_of(owner, units) if there else _NO_GUARD
         losses, loss_ns = state.counters.losses.get((account, signal.strategy), (0, 0))
+        begun = self.has_basket_begun(intent, account)
         return replace(
             self.account_context(account, now, signal, leg),
             instrument=instrument,
@@ -59,6 +60,7 @@ class ContextBuilder:
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
             missing_bars=readiness.missing_bars(state, signal, leg),
+            disbelieved=readiness.disbelieved_price(state, signal, leg, begun),
             enabled=state.entries_enabled(signal.strategy),
             halted=state.halted.get(owner.net, ""),
             confidence=state.confidence(account, leg.instrument),
@@ -80,7 +82,7 @@ class ContextBuilder:
             opposed=state.opposing_strategy(account, leg.instrument, product, signal.strategy, units),
             lost=state.lost_entry_id(account, leg.instrument, product, units),
             spent=account in intent.spent and not stopped_out,
-            begun=self.has_basket_begun(intent, account),
+            begun=begun,
             entered=intent.entered,
             stopped_out=stopped_out,
             leaving=state.leaving.get(signal.strategy, ""),

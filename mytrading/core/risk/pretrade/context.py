@@ -51,6 +51,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     # readiness
     not_ready: str = ""
     missing_bars: str = ""
+    disbelieved: str = ""
+    """Reason that the feed believes no price of the watched or ordered instrument."""
     session_lost: str = ""
     wrong_mode: str = ""
     refused_broker: str = ""

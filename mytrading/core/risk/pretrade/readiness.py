@@ -72,6 +72,21 @@ def missing_bars(state: RiskState, signal: Signal, leg: Leg) -> str:
     return ""
 
 
+def disbelieved_price(state: RiskState, signal: Signal, leg: Leg, begun: bool) -> str:
+    """Return why the feed believes no price of the leg, of the signal's watched instrument, or of the index that the
+    leg's strike is about; empty if it does. Of a basket that has `begun` only the leg's own price counts."""
+    if not (closed := state.closed):
+        return ""
+    environment = state.environment
+    contract = environment.instruments.get(leg.instrument)
+    underlying = contract.underlying if contract is not None and contract.kind.is_option else ""
+    for name, reason in closed.items():
+        is_spot = name.partition(":")[0].endswith("_INDEX") and environment.underlying(name) == underlying
+        if name == leg.instrument or (not begun and (name == signal.watch or is_spot)):
+            return f"{name} is closed for entries: {reason}"
+    return ""
+
+
 def why_funds_unknown(state: RiskState, account: str) -> str:
     """Return why an account's funds are unknown or too old (`environment.funds_stale`); empty if they are known."""
     funds, stale_ns = state.margin.funds.get(account), state.environment.funds_stale

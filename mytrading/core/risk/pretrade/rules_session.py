@@ -100,6 +100,9 @@ READINESS: tuple[Rule, ...] = (
     Rule("BARS_MISSING", "Bars of the watched or ordered instrument are still fetched, or have a hole.", "",
          lambda case: "" if case.begun or not case.missing_bars else
          f"{case.missing_bars}; it is entered when they are there, see `mytrading alerts`", "missing_bars"),
+    Rule("PRICE_DISBELIEVED", "REST quotes contradict the instrument's price, another has its token, or none comes.",
+         "",
+         lambda case: case.disbelieved and f"{case.disbelieved}; see `mytrading alerts`, exits go on", "disbelieved"),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
          "wrong_mode"),

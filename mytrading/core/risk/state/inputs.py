@@ -16,6 +16,7 @@ from mytrading.messages.control import (
     CallBudget,
     ClockTick,
     ControlMessage,
+    EntriesClosed,
     FeedReport,
     FeedReportAsked,
     Heartbeat,
@@ -38,7 +39,7 @@ class JournalDoubt(NamedTuple):
 
 
 JournaledInput = SignalMessage | OrderMessage | ControlMessage | Quote | Bar | Depth | MarginAnswer | TimerFired
-ObservedLevel = Heartbeat | BarGaps | Funds | AccountHealth | BrokerHeld | JournalDoubt
+ObservedLevel = Heartbeat | BarGaps | EntriesClosed | Funds | AccountHealth | BrokerHeld | JournalDoubt
 OtherMessage = (
     MarketStep | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture | OrderTrial
     | OrderTrialResult | FeedReport | FeedReportAsked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from mytrading.core.accounting.margin import MarginTracker
@@ -123,6 +123,8 @@ class RiskState:
         """`RunStarted.run_ns` of the present run (0: it began on an earlier day), and of that which `down` stops."""
         self.beats: dict[str, Heartbeat] = {}
         self.bars = BarGaps(daemon="feed")
+        self.closed: Mapping[str, str] = {}
+        """Why the feed has no price that it believes, by instrument; no entry follows from such a one."""
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[OwnerKey, float] = {}

@@ -99,3 +99,25 @@ def test_bars_ahead_of_a_market_that_went_back_are_dropped_and_come_anew(tmp_pat
     assert store.filled_until("NSE:SBIN") == 2 * MINUTE
     assert store.add([bar(2, 50.0)]) == [bar(2, 50.0)]
     assert store.delete_after(9 * MINUTE) == 0
+
+
+def test_new_bars_of_a_sampled_instrument_are_noted_as_such_and_history_is_not(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store.add([bar(0)])
+    store.add([bar(0), bar(1), bar(2)], ["NSE:SBIN"])
+    store.add([bar(3)], ["NSE:TCS"])
+    store.add_history("NSE:SBIN", [bar(4)], 5 * MINUTE)
+    reader = BarReader(tmp_path)
+    assert reader.sampled_bars(0, 9 * MINUTE) == {"NSE:SBIN": 2}
+    assert reader.sampled_bars(2 * MINUTE, 3 * MINUTE) == {"NSE:SBIN": 1}
+    assert store.delete_after(2 * MINUTE) == 3
+    assert reader.sampled_bars(0, 9 * MINUTE) == {"NSE:SBIN": 1}
+
+
+def test_store_of_an_earlier_version_has_no_sampled_bars_until_it_is_written(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store._db.execute("DROP TABLE sampled")
+    reader = BarReader(tmp_path)
+    assert reader.sampled_bars(0, 9 * MINUTE) == {}
+    BarStore(tmp_path).add([bar(1)], ["NSE:SBIN"])
+    assert reader.sampled_bars(0, 9 * MINUTE) == {"NSE:SBIN": 1}

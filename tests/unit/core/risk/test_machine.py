@@ -13,7 +13,7 @@ from mytrading.core.risk.pretrade.readiness import why_not_ready
 from mytrading.core.risk.pretrade.rule_table import RULES, denials_page
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, BarGaps, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.control import Alert, BarGaps, EntriesClosed, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import (
     Action,
     Confidence,
@@ -557,6 +557,29 @@ def test_entry_is_denied_while_bars_behind_it_are_missing_and_its_exit_is_not(ga
     bench.fill(entry)
     bench.machine.apply(BarGaps(daemon="feed", **gaps))
     assert [type(row) for row in bench.intent("c", action=Action.EXIT)] == [CloseGoal]
+
+
+@pytest.mark.parametrize("name", [CALL, WATCH])
+def test_entry_is_denied_while_the_feed_believes_no_price_of_it_and_its_exit_is_not(name: str) -> None:
+    bench = RiskBench()
+    bench.quote()
+    bench.machine.apply(EntriesClosed(daemon="feed", reasons={name: "its frames say 9, a REST quote 90"}))
+    assert codes(bench.intent("a", Leg(instrument=CALL, lots=1))) == ["PRICE_DISBELIEVED"]
+    bench.machine.apply(EntriesClosed(daemon="feed", reasons={SHARE: "its frames say 9, a REST quote 90"}))
+    (entry,) = bench.intent("b", Leg(instrument=CALL, lots=1))
+    bench.fill(entry)
+    bench.machine.apply(EntriesClosed(daemon="feed", reasons={name: "its frames say 9, a REST quote 90"}))
+    assert [type(row) for row in bench.intent("c", action=Action.EXIT)] == [CloseGoal]
+
+
+def test_entry_is_denied_while_the_index_of_its_strike_is_closed_and_another_index_denies_nothing() -> None:
+    bench = RiskBench()
+    bench.quote()
+    bench.machine.apply(EntriesClosed(daemon="feed", reasons={WATCH: "no price"}))
+    assert codes(bench.intent("a", Leg(instrument=CALL, lots=1), watch=SHARE)) == ["PRICE_DISBELIEVED"]
+    bench.machine.apply(EntriesClosed(daemon="feed", reasons={"NSE_INDEX:BANKNIFTY": "no price"}))
+    (entry,) = bench.intent("b", Leg(instrument=CALL, lots=1), watch=SHARE)
+    assert isinstance(entry, PlaceEntry)
 
 
 def test_entry_is_denied_while_anybodys_position_there_is_disputed() -> None:

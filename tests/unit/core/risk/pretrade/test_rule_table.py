@@ -198,6 +198,7 @@ def test_rule_that_asks_a_field_first_says_nothing_while_it_is_as_by_default() -
     ("code", "fields"),
     [
         ("BARS_MISSING", {"missing_bars": "bars of NSE:SBIN are waited for"}),
+        ("PRICE_DISBELIEVED", {"disbelieved": "NSE:SBIN is closed for entries"}),
         ("HALTED", {"level": TradingLevel.HALT}),
         ("REDUCING", {"level": TradingLevel.REDUCE}),
         ("STRATEGY_DISABLED", {"enabled": False}),
