@@ -102,7 +102,7 @@ class QuoteFields:
     frame that has every field itself, 2 µs for any other."""
 
     __slots__ = (
-        "_calendar", "_closes", "_found", "_rules", "_trust", "_volume_kind", "republishes",
+        "_calendar", "_closes", "_found", "_has_volume", "_rules", "_trust", "_volume_kind", "republishes",
     )  # fmt: skip
 
     def __init__(self, calendar: Calendar, rules: FeedRules | None = None) -> None:
@@ -120,6 +120,7 @@ class QuoteFields:
         open_trust = (_NEVER, _ALWAYS, _ALWAYS, _ALONE)
         self._trust = tuple(_ALWAYS if kind in priced else _NEVER for kind in range(4)) if priced else open_trust
         self._volume_kind = _EXTENTS[rules.volume_frame] if rules.volume_frame is not None else 0
+        self._has_volume = rules.has_volume
         self._closes = tuple(kind not in {_EXTENTS[one] for one in rules.not_previous_close} for kind in range(4))
         self.republishes = rules.republishes
         """True if frames that say nothing new are no sign of an instrument's life."""
@@ -258,6 +259,9 @@ class QuoteFields:
     def _volume_of(self, found: InstrumentQuote, frame: Quote, kind: int) -> int | None:
         """Return the day's volume by the one kind of frame that counts it, None if that has not come for long."""
         volume, now, counted = frame.volume, frame.received_ns, found._counted
+        if not self._has_volume:
+            found._takes_volume = False
+            return None
         if self._volume_kind:
             counts = kind == self._volume_kind
         else:

@@ -45,8 +45,6 @@ class SourceConnection:
         self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
         self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
-        self.rules = UNLISTED
-        """What the frames of the source's broker mean."""
         self.taken_ns = 0
         """Machine time of receipt of the last handled frame."""
         self.problems: dict[str, str] = {}

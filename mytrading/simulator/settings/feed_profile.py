@@ -18,11 +18,11 @@ import msgspec
 from mytrading.simulator.settings.broker_profile import ALIASES
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _FeedPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of a profile."""
 
 
-class FrameForm(_Part, frozen=True, kw_only=True):
+class FrameForm(_FeedPart, frozen=True, kw_only=True):
     """Frames of one kind. `price`: trade, seen (0 until a trade is seen), "known" (no key until then), middle (of bid
     and ask, 0 if a side is empty), average (of the day), quote (that of Quote frames while they are subscribed, else
     0), mark, zero or none (no key). `volume`: day, last (trade's quantity), zero or none (no key).
@@ -44,7 +44,7 @@ class FrameForm(_Part, frozen=True, kw_only=True):
     bare_packets: bool = False
 
 
-class SocketForm(_Part, frozen=True, kw_only=True):
+class SocketForm(_FeedPart, frozen=True, kw_only=True):
     """The socket of a broker: `ltp`, `quote`, `depth` frames, and quotes of an `index`.
 
     `recorded`: frames are those that a running server sent, as `served_frame` builds them. `token`: how a message
@@ -79,7 +79,7 @@ class SocketForm(_Part, frozen=True, kw_only=True):
     snapshot: bool = False
 
 
-class HistoryForm(_Part, frozen=True, kw_only=True):
+class HistoryForm(_FeedPart, frozen=True, kw_only=True):
     """History: `bars` is "", none (always an empty success) or no stamp (one row without one).
 
     `minutes_late` and `days_early` move the stamps of minute and daily bars, `today_right` leaves today's; with
@@ -102,7 +102,7 @@ class HistoryForm(_Part, frozen=True, kw_only=True):
     skips_flat_days: bool = False
 
 
-class RestForm(_Part, frozen=True, kw_only=True):
+class RestForm(_FeedPart, frozen=True, kw_only=True):
     """REST quotes. `closes` and `closes_of_many` say what `prev_close` of `quotes` and `multiquotes` is: previous, open
     (of today, else the last price) or zero; with `bare_rows` a row made from the last price alone has 0."""
 
@@ -112,7 +112,7 @@ class RestForm(_Part, frozen=True, kw_only=True):
     depth_without_price: bool = False
 
 
-class FeedProfile(_Part, frozen=True, kw_only=True):
+class FeedProfile(_FeedPart, frozen=True, kw_only=True):
     """The market data of one broker by OpenAlgo's own name; `silent` are the questions that no fact answers."""
 
     name: str
