@@ -144,6 +144,13 @@ class AlertSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     subject: str
 
 
+class HistoryAcceptTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="history_accept_taken"):
+    """Reply to a command that accepts holes in history: the acceptance is journaled, for its day."""
+
+    instrument: str
+    day: str
+
+
 class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_answer"):
     """Risk's judgement of a trial order; None: it has not answered yet, or does not run."""
 
@@ -153,7 +160,7 @@ class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 OpsReply = (
     JsonReply | ErrorReply | LevelSet | SwitchSet | EntriesWithdrawn | PaperOrderTaken | OrderRequestTaken
     | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted | OrderTrialAnswer
-    | AlertSeen
+    | AlertSeen | HistoryAcceptTaken
 )  # fmt: skip
 
 
@@ -313,6 +320,13 @@ class AcknowledgeCommand(Command[AlertSeen], frozen=True, kw_only=True, tag="ale
     reason: str = ""
 
 
+class HistoryAcceptCommand(Command[HistoryAcceptTaken], frozen=True, kw_only=True, tag="history_accept"):
+    """Entries of strategies that look back over holes in an instrument's past bars are allowed, for today."""
+
+    instrument: str
+    reason: str = ""
+
+
 class WithdrawCommand(Command[EntriesWithdrawn], frozen=True, kw_only=True, tag="withdraw"):
     """Cancel all resting entries; `stopping`: the run, which is being stopped, enters nothing any more either."""
 
@@ -414,6 +428,7 @@ class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flat
 OperatorCommand = (
     HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
     | ResolveCommand | ClaimCommand | CloseCommand | CloseRunCommand | FlattenCommand | AcknowledgeCommand
+    | HistoryAcceptCommand
 )  # fmt: skip
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery

@@ -50,12 +50,13 @@ class SortedBars(NamedTuple):
 class DayShift(NamedTuple):
     """Daily bars against the calendar. `proven`: they stand on wrong days, each `days_early` (0: by no fixed number).
 
-    `odd` are days with a bar on which the calendar has the exchange closed.
+    `odd` are days with a bar on which the calendar has the exchange closed, `weeks` are how many could prove it.
     """
 
     proven: bool
     days_early: int = 0
     odd: tuple[date, ...] = ()
+    weeks: int = 0
 
 
 class EmptyBelief(NamedTuple):
@@ -172,14 +173,15 @@ def day_shift(days: Collection[date], calendar: Calendar, exchange: str, first: 
     of the range a closed day has a bar and a trading day has none. A single such bar is only `odd`."""
     there = {day for day in days if knows_year(calendar, exchange, day.year)}
     odd = tuple(sorted(day for day in there if not calendar.is_trading_day(exchange, day)))
-    if not odd:
-        return DayShift(False)
     weeks = [week for week in _weeks(calendar, exchange, first, last) if len(week) >= LEAST_DAYS]
-    shown = all(_week_is_off(week, there, odd) for week in weeks)
+    off = [_week_is_off(week, there, odd) for week in weeks if any(day in there for day in _days_of_week(week))]
+    count = len(off)
+    if count > 1 and not off[0]:  # listed in the middle of that week
+        del off[0]
     fits = next((n for n in _SHIFTS if all(calendar.is_trading_day(exchange, day + n * _DAY) for day in there)), 0)
     # One week alone has the same look where an unknown special session meets a day without trade.
-    proven = bool(weeks) and shown and (len(weeks) > 1 or bool(fits))
-    return DayShift(proven, fits if proven else 0, odd)
+    proven = bool(off) and all(off) and (len(off) > 1 or bool(fits))
+    return DayShift(proven, fits if proven else 0, odd, count)
 
 
 _SHIFTS = tuple(n for days in range(1, MOST_DAYS_OFF + 1) for n in (days, -days))
@@ -201,8 +203,14 @@ def _weeks(calendar: Calendar, exchange: str, first: date, last: date) -> Iterat
 
 
 def _week_is_off(week: Sequence[date], there: Collection[date], odd: Iterable[date]) -> bool:
+    days = _days_of_week(week)
+    return any(day in days for day in odd) and any(day not in there for day in week)
+
+
+def _days_of_week(week: Sequence[date]) -> list[date]:
+    """The seven days, from Sunday on, of the week that these trading days are of."""
     sunday = week[0] - (week[0].weekday() + 1) % 7 * _DAY
-    return any(sunday <= day < sunday + 7 * _DAY for day in odd) and any(day not in there for day in week)
+    return [sunday + number * _DAY for number in range(7)]
 
 
 def why_days_shifted(found: DayShift, rules: HistoryRules) -> str:
@@ -227,6 +235,11 @@ def days_to_have_bars(instrument: str, calendar: Calendar, first: date, last: da
     last = min(last, today - _DAY)
     days = (first + number * _DAY for number in range((last - first).days + 1))
     return [day for day in days if day.year in years and calendar.is_trading_day(exchange, day)]
+
+
+def always_had_bars(instrument: str) -> bool:
+    """True for an index: a share or a contract has no bars before it was listed."""
+    return parsed_id(instrument)[1].kind is InstrumentKind.INDEX
 
 
 def lost_stretches(wanted: Sequence[date], there: Collection[date]) -> list[tuple[date, date]]:
@@ -265,19 +278,20 @@ class Lack(NamedTuple):
 
 
 def lacking_minutes(
-    bars: Sequence[Bar], instrument: str, calendar: Calendar, begin_ns: int, upto_ns: int, since: date
-) -> Lack | None:
+    bars: Sequence[Bar], instrument: str, calendar: Calendar, begin_ns: int, upto_ns: int, since: date, *,
+    listed: bool = False,
+) -> Lack | None:  # fmt: skip
     """Return the long gaps in minute bars of an instrument between market `begin_ns` and `upto_ns`, from day `since`
     on; None for options, exchanges and years without a calendar, half-traded instruments, and where none is.
 
     `bars` are in time order and begin a trading day before `since`, by which it is judged whether the instrument trades
-    most minutes. A day before the first bar of a share or a contract lacks nothing.
+    most minutes. Before the first bar of a share or a contract nothing is missing, unless it is known to be `listed`.
     """
     exchange, parts = parsed_id(instrument)
     end = ist_date(upto_ns)
     if parts.kind.is_option or not knows_year(calendar, exchange, since.year):
         return None
-    if bars and parts.kind is not InstrumentKind.INDEX:
+    if bars and not (listed or always_had_bars(instrument)):
         begin_ns = max(begin_ns, bars[0].start_ns)
     whole = measure_completeness(bars, calendar, exchange, MINUTE, since, end, upto_ns)
     gaps = [gap for gap in (_cut(gap, begin_ns) for gap in whole.gaps) if gap is not None]

@@ -11,6 +11,7 @@ from mytrading.runtime.observability.alerts import Alerts
 STATE_ALERTS = frozenset({
     *CONNECTION_ALERTS, "FEED_MUTE", "FEED_ON_BACKUP", "COVERAGE_LOW", "QUOTES_STALE", "QUOTES_DROPPED",
     "QUOTES_NOT_READ", "WATCH_REFUSED", "SUBSCRIPTION_REFUSED", "SUBSCRIPTIONS_FULL", "HISTORY_MISSING",
+    "HISTORY_HOLE", "HISTORY_NONE",
     "HISTORY_INCOMPLETE", "BARS_NOT_STORED", "INSTRUMENTS_MISSING", "INSTRUMENTS_REFUSED", "INSTRUMENTS_CHANGED",
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""

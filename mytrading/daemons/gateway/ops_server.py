@@ -49,6 +49,7 @@ COMMANDS: dict[type, Callable[[RequestContext, Any], Decided]] = {
     ops.SwitchCommand: operator_requests.switch,
     ops.WithdrawCommand: operator_requests.withdraw,
     ops.AcknowledgeCommand: operator_requests.acknowledge,
+    ops.HistoryAcceptCommand: operator_requests.accept_history,
     ops.PaperOrderCommand: operator_requests.paper_order,
     ops.CancelCommand: operator_requests.cancel,
     ops.ModifyCommand: operator_requests.modify,

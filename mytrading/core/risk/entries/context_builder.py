@@ -59,6 +59,7 @@ class ContextBuilder:
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
             missing_bars=readiness.missing_bars(state, signal, leg),
+            history_hole=readiness.history_hole(state, signal, now),
             enabled=state.entries_enabled(signal.strategy),
             halted=state.halted.get(owner.net, ""),
             confidence=state.confidence(account, leg.instrument),

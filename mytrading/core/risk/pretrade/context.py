@@ -51,6 +51,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     # readiness
     not_ready: str = ""
     missing_bars: str = ""
+    history_hole: str = ""
+    """The hole in past bars that the strategy's look-back reads over."""
     session_lost: str = ""
     wrong_mode: str = ""
     refused_broker: str = ""

@@ -100,6 +100,10 @@ READINESS: tuple[Rule, ...] = (
     Rule("BARS_MISSING", "Bars of the watched or ordered instrument are still fetched, or have a hole.", "",
          lambda case: "" if case.begun or not case.missing_bars else
          f"{case.missing_bars}; it is entered when they are there, see `mytrading alerts`", "missing_bars"),
+    Rule("HISTORY_HOLE", "The strategy looks back over past minutes that history does not have.", "",
+         lambda case: "" if case.begun or not case.history_hole else
+         f"{case.history_hole}; it is entered when they are there, or after `mytrading history accept`",
+         "history_hole"),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
          "wrong_mode"),

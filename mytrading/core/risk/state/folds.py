@@ -725,6 +725,10 @@ def _bars(state: RiskState, row: control.BarGaps) -> None:
     state.bars = row
 
 
+def _history_accepted(state: RiskState, row: control.HistoryAccepted) -> None:
+    state.accepted_history[row.instrument] = row.day
+
+
 def _doubt(state: RiskState, row: JournalDoubt) -> None:
     state.doubted = row.active
 
@@ -755,6 +759,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     TimerFired: _timer,
     control.Heartbeat: _beat,
     control.BarGaps: _bars,
+    control.HistoryAccepted: _history_accepted,
     JournalDoubt: _doubt,
     AccountHealth: lambda state, row: state.health.update({row.account: row}),
     ProtectionChanged: lambda state, row: state.protections.update({row.protection.owner: row.protection}),

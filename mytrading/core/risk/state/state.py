@@ -123,6 +123,8 @@ class RiskState:
         """`RunStarted.run_ns` of the present run (0: it began on an earlier day), and of that which `down` stops."""
         self.beats: dict[str, Heartbeat] = {}
         self.bars = BarGaps(daemon="feed")
+        self.accepted_history: dict[str, str] = {}
+        """The day (ISO) for which an operator accepted the holes in an instrument's history."""
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[OwnerKey, float] = {}

@@ -173,6 +173,15 @@ def test_a_single_week_a_day_early_is_proven_and_a_day_late_too() -> None:
         assert proofs.day_shift(stamped, CALENDAR, "NSE", MON, FRI)[:2] == (True, off)
 
 
+def test_days_a_day_early_of_a_share_listed_within_the_range_are_proven() -> None:
+    # Asked from 18 May on; the first trade was on Wednesday 10 June, which stands on the 9th.
+    true = week_days(date(2026, 6, 8), 3)[2:14]  # to Thursday the 25th; the 26th is a holiday
+    stamped = [day - timedelta(days=1) for day in true]
+    found = proofs.day_shift(stamped, CALENDAR, "NSE", date(2026, 5, 18), date(2026, 6, 25))
+    assert (found.proven, found.days_early) == (True, 1)
+    assert not proofs.day_shift(true, CALENDAR, "NSE", date(2026, 5, 18), date(2026, 6, 25)).proven
+
+
 def test_days_shifted_in_each_week_by_no_fixed_number_are_refused() -> None:
     stamped = [date(2026, 7, 12), MON, WED, THU, date(2026, 7, 18), date(2026, 7, 19), date(2026, 7, 21)]
     found = proofs.day_shift(stamped, CALENDAR, "NSE", MON, date(2026, 7, 24))
@@ -183,9 +192,9 @@ def test_days_shifted_in_each_week_by_no_fixed_number_are_refused() -> None:
 def test_right_days_are_believed_and_a_single_bar_on_a_closed_day_is_named() -> None:
     saturday = date(2026, 7, 18)
     true = week_days(MON, 3)
-    assert proofs.day_shift(true, CALENDAR, "NSE", true[0], true[-1]) == (False, 0, ())
+    assert proofs.day_shift(true, CALENDAR, "NSE", true[0], true[-1]) == (False, 0, (), 3)
     found = proofs.day_shift([*true, saturday], CALENDAR, "NSE", true[0], true[-1])
-    assert found == (False, 0, (saturday,)), "a special session that the calendar does not know"
+    assert found == (False, 0, (saturday,), 3), "a special session that the calendar does not know"
 
 
 def test_a_special_saturday_and_a_day_without_trade_in_one_week_prove_nothing() -> None:
@@ -206,7 +215,7 @@ def test_listed_saturday_sessions_are_trading_days() -> None:
     budget = date(2025, 2, 1)
     assert CALENDAR.is_trading_day("NSE", budget)
     true = [*week_days(date(2025, 1, 27), 2), budget]
-    assert proofs.day_shift(true, CALENDAR, "NSE", true[0], date(2025, 2, 7)) == (False, 0, ())
+    assert proofs.day_shift(true, CALENDAR, "NSE", true[0], date(2025, 2, 7)) == (False, 0, (), 2)
 
 
 # empty answers
