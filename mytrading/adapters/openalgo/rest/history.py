@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.rest.errors import ReadFailed, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import count_of, price_of
 from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, read_with_retries
@@ -56,14 +56,17 @@ class Chunk(NamedTuple):
 
 
 class HistoryRange(NamedTuple):
-    """Bars of a range. A chunk without bars may be days without trading; `failed` ones were not answered."""
+    """Bars of a range. `failed` chunks were not answered, or lack days that must have bars. `outside` counts bars left
+    out because they lie outside continuous trading, `odd` are closed days with a daily bar."""
 
     bars: tuple[Bar, ...]
     chunks: tuple[Chunk, ...] = ()
+    outside: int = 0
+    odd: tuple[date, ...] = ()
 
     @property
     def failed(self) -> tuple[Chunk, ...]:
-        """Return the chunks of the range whose requests failed; empty if all were answered."""
+        """Return the chunks of the range with a problem; empty if all were answered whole."""
         return tuple(chunk for chunk in self.chunks if chunk.problem)
 
 
@@ -109,34 +112,6 @@ def fetch_history(
             begin = to_ns(ist_date(int(row.timestamp) * SECOND), time.min)
         bars[row.timestamp] = Bar(instrument, interval, begin, begin + span, *prices, count_of(row.volume) or 0)
     return [bars[at] for at in sorted(bars) if bars[at].end_ns <= now]
-
-
-def fetch_range(
-    client: OpenAlgoClient,
-    instrument: str,
-    interval: str,
-    start: date,
-    end: date,
-    now: int,
-    gate: HistoryGate,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-    retries: Retries = ONCE,
-) -> HistoryRange:
-    """Fetch the bars from day `start` to `end` that ended by `now` (market ns), in requests at the pace of `gate`. A
-    failed request is noted in its chunk, not raised. `progress` gets the number of requests done, and of all."""
-    bars: dict[int, Bar] = {}
-    done: list[Chunk] = []
-    spans = list(split_range(interval, start, end))
-    for first, last in spans:
-        gate.wait_turn()
-        try:
-            found = fetch_history(client, instrument, interval, first, last, now, retries)
-            done.append(Chunk(first, last, len(found)))
-            bars.update((bar.start_ns, bar) for bar in found)
-        except (ReadFailed, TransportFailed) as error:
-            done.append(Chunk(first, last, problem=str(error)))
-        progress(len(done), len(spans))
-    return HistoryRange(tuple(bars[at] for at in sorted(bars)), tuple(done))
 
 
 def interval_ns(interval: str) -> int:

@@ -88,7 +88,38 @@ class ProvenHistory:
             self._answered_ns[instrument] = self._now()
         return self._judged(instrument, kept, odd, first, last, now)
 
-    def _is_alive(self, instrument: str, now: int) -> bool:
+    def fetch_range(
+        self, instrument: str, interval: str, first: date, last: date, now: int,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> history.HistoryRange:  # fmt: skip
+        """Fetch the bars from day `first` to `last` that ended by market `now`, in requests that a broker admits. What
+        is wrong with a request is in its chunk, not raised. `progress` gets the number of requests done, and of all."""
+        bars: dict[int, Bar] = {}
+        done: list[history.Chunk] = []
+        empty: list[int] = []
+        odd: list[date] = []
+        outside, spans = 0, list(history.split_range(interval, first, last))
+        for begin, end in spans:
+            try:
+                found = self.fetch(instrument, interval, begin, end, now)
+                empty += [len(done)] if found.problem and not (found.bars or bars) else []
+                done.append(history.Chunk(begin, end, len(found.bars), found.problem))
+                bars.update((bar.start_ns, bar) for bar in found.bars)
+                outside, odd = outside + found.outside, [*odd, *found.odd]
+            except (ReadFailed, TransportFailed) as error:
+                done.append(history.Chunk(begin, end, problem=str(error)))
+            progress(len(done), len(spans))
+        if bars and empty and self.is_believed_before_listing(instrument, now):
+            for place in empty:
+                done[place] = done[place]._replace(problem="")
+        return history.HistoryRange(tuple(bars[at] for at in sorted(bars)), tuple(done), outside, tuple(odd))
+
+    def is_believed_before_listing(self, instrument: str, now: int) -> bool:
+        """True if empty answers for days before an instrument's first bar are believed: it may not have been listed,
+        and the source answers."""
+        return not proofs.always_had_bars(instrument) and self.is_alive(instrument, now)
+
+    def is_alive(self, instrument: str, now: int) -> bool:
         """True if the source gave bars of another instrument in the last minute, or gives some when asked."""
         if not self._answers_others(instrument) and self._now() - self._probed_ns >= proofs.ALIVE_NS:
             self._probed_ns = self._now()
@@ -172,13 +203,13 @@ class ProvenHistory:
     ) -> ProvenBars:
         wanted = proofs.days_to_have_bars(instrument, self._calendar, first, last, ist_date(now))
         if not kept.bars:
-            alive = not wanted and self._is_alive(instrument, now)
+            alive = not wanted and self.is_alive(instrument, now)
             belief = proofs.judge_empty(instrument, wanted, alive)
             return ProvenBars((), ((first, last),) if belief.believed else (), kept.outside, belief.problem)
         there = {ist_date(bar.start_ns) for bar in kept.bars}
         begin = first if proofs.always_had_bars(instrument) else min(there)
         lost = proofs.lost_stretches([day for day in wanted if day >= begin], there)
-        early = [] if begin <= first or self._is_alive(instrument, now) else [(first, begin - _DAY)]
+        early = [] if begin <= first or self.is_alive(instrument, now) else [(first, begin - _DAY)]
         shown = ", ".join(f"{start} to {end}" for start, end in lost[:3])
         problem = f"no bars of {instrument} {shown}, beside days that have some: a part of the answer is missing"
         return ProvenBars(
