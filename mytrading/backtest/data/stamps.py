@@ -13,7 +13,7 @@ import numpy as np
 
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.data.feeds import session_bounds
-from mytrading.core.bars.history_proofs import day_shift, minutes_late, why_days_shifted, why_shifted
+from mytrading.core.bars.history_proofs import MOST_DAYS_OFF, day_shift, minutes_late, why_days_shifted, why_shifted
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import DAY, ist_date
 from mytrading.messages.brokers import HistoryRules
@@ -32,7 +32,8 @@ def describe_shift(columns: Columns, calendar: Calendar) -> str:
         what = why_shifted(late, _AS_IT_IS)
     else:
         days = {ist_date(ns) for ns in columns.start_ns.tolist()}
-        what = why_days_shifted(day_shift(days, calendar, exchange, first, last), _AS_IT_IS)
+        end = last + timedelta(days=MOST_DAYS_OFF)  # an early Friday is missing after the last bar
+        what = why_days_shifted(day_shift(days, calendar, exchange, first, end), _AS_IT_IS)
     return f"{columns.instrument} {columns.timeframe}: {what.partition(';')[0]}" if what else ""
 
 

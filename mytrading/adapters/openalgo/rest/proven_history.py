@@ -136,6 +136,7 @@ class ProvenHistory:
         today = ist_date(now)
         if today not in self._late:
             self._late.clear()
+            self._probed_ns = self._now()
             late, failed = self._proof(today, now)
             self._failed = self._failed + 1 if failed else 0
             if failed and self._failed < MOST_PROBES:
