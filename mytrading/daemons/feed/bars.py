@@ -214,7 +214,7 @@ class BarPublisher:
     def on_second(self, machine_ns: int) -> None:
         """Request again, as far as due, history that failed or has not filled a hole; called every second."""
         self._reserve.refill()
-        for instrument in (*self._merge.instruments_with_gaps, *self._lacks):
+        for instrument in self._merge.instruments_with_gaps:
             if instrument not in self._due:
                 self._schedule_retry(instrument, 0)
         for instrument, (due, tries) in list(self._due.items()):
@@ -323,10 +323,8 @@ class BarPublisher:
         self._problems["HISTORY_MISSING", instrument] = ActiveAlert(Severity.WARNING, text)
         self._note_lack(result)
         ready = self._merge.apply_failure(result.fetch, self._clock.now())
-        if not self._loaded.issuperset((instrument,)) or instrument in (
-            *self._merge.instruments_with_gaps,
-            *self._lacks,
-        ):
+        holes = (*self._merge.instruments_with_gaps, *self._lacks)
+        if instrument not in self._loaded or instrument in holes:
             self._schedule_retry(instrument, self._due.get(instrument, (0, 0))[1])
         self.report_changed_gaps()
         self._deliver(ready)

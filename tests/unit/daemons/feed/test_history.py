@@ -8,21 +8,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from mytrading.adapters.storage.bar_store import BarReader, BarStore
+from mytrading.core.active_alerts import ActiveAlerts
 from mytrading.core.bars.history_merge import Fetch
 from mytrading.core.calendar import Calendar
-from mytrading.core.time import MINUTE, to_ns
+from mytrading.core.time import MINUTE, SECOND, to_ns
+from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.history import FetchResult, HistoryLacks, HistoryWorker
 from mytrading.messages.brokers import HistoryRules
+from mytrading.messages.control import BarGaps
 from mytrading.messages.market import Bar
+from mytrading.messages.run_config import StrategyRun
+from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
 from tests.kit.feed_process import feed_config
 from tests.kit.history_server import HistoryServer, history_server, minutes_of
 from tests.kit.project import ROOT
-from tests.kit.waiting import PATIENCE
+from tests.kit.waiting import PATIENCE, eventually
 
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
 WED, THU, FRI = date(2026, 7, 15), date(2026, 7, 16), date(2026, 7, 17)
@@ -141,6 +147,89 @@ def test_a_broker_without_history_is_not_asked_and_the_lookback_counts_from_live
     assert (server.asked, result.available, result.error) == ([], False, "")
     assert result.lack is not None and result.lack.gaps[-1] == (at("09:15"), at("10:15"))
     assert result.lack.gaps[-2] == (at("09:15", THU), at("15:30", THU))
+
+
+@contextmanager
+def publisher(
+    folder: Path, server: HistoryServer, rules: HistoryRules | None = None, **data: Any
+) -> Iterator[tuple[BarPublisher, list[BarGaps], ActiveAlerts]]:
+    """The feed's bars with a clock that goes on from 15:25, what it reported, and its alerts."""
+    watched = StrategyRun(name="Crossover", file="s.py", symbols=(SBIN,), long=None, short=None)
+    config = feed_config(folder, folder, server.url, "ws://127.0.0.1:1", (SBIN, NIFTY), **data)
+    config = msgspec.structs.replace(config, strategies=(watched,))
+    reported: list[BarGaps] = []
+    alerts: ActiveAlerts = {}
+    clock = MarketClock((ClockSegment(machine_now(), NOW, 1.0),))
+    bars = BarPublisher(
+        config, CALENDAR, clock, alerts, lambda _: None, lambda: None, reported.append, lambda: rules or HistoryRules()
+    )
+    try:
+        yield bars, reported, alerts
+    finally:
+        bars.close()
+
+
+def settle(bars: BarPublisher) -> None:
+    """Take answers until none is on its way."""
+
+    def done() -> bool:
+        bars.collect_history()
+        return not bars.is_fetching
+
+    eventually(done, PATIENCE * 20)
+
+
+def test_feed_reports_a_hole_asks_again_and_ends_it_once_it_is_filled(tmp_path: Path) -> None:
+    cut, whole = PAST + minutes_of(FRI, count=40), PAST + minutes_of(FRI, count=370)
+    with history_server(minutes={SBIN: cut, NIFTY: whole}) as server, publisher(tmp_path, server) as found:
+        bars, reported, alerts = found
+        bars.start((SBIN, NIFTY))
+        settle(bars)
+        assert [(one.instrument, one.gaps[0][0]) for one in reported[-1].lacking] == [(SBIN, at("09:55"))]
+        assert "entries of Crossover are denied" in alerts["HISTORY_HOLE", SBIN].text
+        for name in (SBIN, NIFTY):
+            bars.start_live(name)
+        bars.on_clock(NOW + 2 * MINUTE, machine_now())  # the minute in which quotes came first is asked for
+        settle(bars)
+        bars.on_clock(NOW + 4 * MINUTE, machine_now())
+        store = BarStore(tmp_path / "bars")
+        assert store.filled_until(SBIN) == at("09:55"), "a minute that passes does not hide it from the next start"
+        assert store.filled_until(NIFTY) == NOW + 3 * MINUTE
+        store.close()
+        server.minutes[SBIN] = whole
+        bars.on_second(machine_now() + 60 * SECOND)
+        settle(bars)
+    assert reported[-1].lacking == () and ("HISTORY_HOLE", SBIN) not in alerts
+
+
+def test_feed_of_a_broker_without_history_says_so_and_waits_for_none(tmp_path: Path) -> None:
+    rules = HistoryRules(available=False)
+    with history_server() as server, publisher(tmp_path, server, rules) as (bars, reported, alerts):
+        bars.start((SBIN, NIFTY))
+        settle(bars)
+        assert bars.has_history((SBIN, NIFTY)) and server.asked == []
+    assert "the broker has no history" in alerts["HISTORY_NONE", "feed"].text
+    assert {one.instrument for one in reported[-1].lacking} == {SBIN, NIFTY}
+    assert not [code for code, _ in alerts if code != "HISTORY_NONE"]
+
+
+def test_feed_without_history_by_setting_asks_nothing_and_denies_nothing(tmp_path: Path) -> None:
+    with history_server() as server, publisher(tmp_path, server, historical=False) as (bars, reported, alerts):
+        bars.start((SBIN, NIFTY))
+        settle(bars)
+        bars.on_second(machine_now())
+        bars.report_gaps()
+        assert (server.asked, reported[-1].lacking, alerts) == ([], (), {})
+
+
+def test_feed_refuses_shifted_history_and_leaves_the_lookback_to_live_bars(tmp_path: Path) -> None:
+    whole = PAST + minutes_of(FRI, count=370)
+    shifted = history_server(minutes={SBIN: whole, NIFTY: whole}, late=30)
+    with shifted as server, publisher(tmp_path, server) as (bars, reported, alerts):
+        bars.start((SBIN, NIFTY))
+        settle(bars)
+    assert "30 minutes late" in alerts["HISTORY_MISSING", SBIN].text
+    assert {one.instrument for one in reported[-1].lacking} == {SBIN, NIFTY}
 
 
 def test_holes_are_levels_for_risk_and_name_the_strategies_that_watch_them(tmp_path: Path) -> None:

@@ -148,6 +148,14 @@ def test_an_empty_answer_is_not_believed_a_minute_after_the_source_last_answered
         assert not history.fetch(OPTION, "1m", MON, FRI, NOW).answered
 
 
+def test_bars_of_the_same_option_do_not_prove_that_the_source_answers() -> None:
+    with history_server(minutes={OPTION: WHOLE}) as server:
+        history = asking(server)
+        assert history.fetch(OPTION, "1m", MON, FRI, NOW).bars
+        earlier = (MON - timedelta(days=7), FRI - timedelta(days=7))
+        assert history.fetch(OPTION, "1m", *earlier, NOW).answered == ()
+
+
 def test_a_lost_part_of_an_answer_is_named_and_not_answered() -> None:
     with history_server(minutes={SBIN: WHOLE, NIFTY: WHOLE}, lost={TUE, WED, THU}) as server:
         found = asking(server).fetch(SBIN, "1m", MON, FRI, NOW)
