@@ -105,7 +105,8 @@ class StrategyHost:
         """Session minutes before now that the slowest indicator reads; 0 after a fault, or without indicators."""
         if self.fault is not None:
             return 0
-        return self.workspace.lookback * self._longest_minutes
+        bars = self.workspace.lookback
+        return (bars + 1) * self._longest_minutes if bars else 0
 
     @property
     def _longest_minutes(self) -> int:
