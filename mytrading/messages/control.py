@@ -57,6 +57,17 @@ class ModeCleared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     by: str = ""
 
 
+class HistoryAccepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="history_accepted"):
+    """An operator accepts the holes in past bars of an instrument for one `day` (ISO): entries are not denied for
+    them."""
+
+    instrument: str
+    day: str
+    at_ns: int
+    reason: str = ""
+    by: str = ""
+
+
 class ProbeRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="probe_requested"):
     """The paper order of `mytrading doctor`, at a paper venue only: a limit buy far from the market, or its end."""
 
@@ -156,7 +167,7 @@ class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 ControlMessage = (
     TradingState | StrategySwitch | WithdrawRequested | ModeCleared | ProbeRequested | ResolveRequested
-    | ClaimRequested | FlattenRequested | CancelRequested | ModifyRequested
+    | ClaimRequested | FlattenRequested | CancelRequested | ModifyRequested | HistoryAccepted
 )  # fmt: skip
 
 
@@ -219,15 +230,26 @@ class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     held: tuple[str, ...] = ()
 
 
+class BarsLacking(msgspec.Struct, frozen=True, kw_only=True):
+    """Past minutes of an instrument that history should have and has not: `gaps` (start, end) in market ns, 30 minutes
+    and longer, judged from `since_ns` on."""
+
+    instrument: str
+    since_ns: int
+    gaps: tuple[tuple[int, int], ...]
+
+
 class BarGaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bars_lacking"):
     """Instruments of which the feed has not all bars: a level, sent with each heartbeat of it and when it changes.
 
     Of those `behind` no bar comes until the missing ones are there; of those with `holes` later bars came already.
+    `lacking` are holes in the days before and today, which matter to strategies that look back over them.
     """
 
     daemon: str
     behind: tuple[str, ...] = ()
     holes: tuple[str, ...] = ()
+    lacking: tuple[BarsLacking, ...] = ()
 
 
 class EntriesClosed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_closed"):

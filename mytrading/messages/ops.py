@@ -152,6 +152,13 @@ class ContractsTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     refused: tuple[str, ...] = ()
 
 
+class HistoryAcceptTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="history_accept_taken"):
+    """Reply to a command that accepts holes in history: the acceptance is journaled, for its day."""
+
+    instrument: str
+    day: str
+
+
 class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_answer"):
     """Risk's judgement of a trial order; None: it has not answered yet, or does not run."""
 
@@ -161,7 +168,7 @@ class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 OpsReply = (
     JsonReply | ErrorReply | LevelSet | SwitchSet | EntriesWithdrawn | PaperOrderTaken | OrderRequestTaken
     | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted | OrderTrialAnswer
-    | AlertSeen | ContractsTaken
+    | AlertSeen | ContractsTaken | HistoryAcceptTaken
 )  # fmt: skip
 
 
@@ -327,6 +334,12 @@ class AcceptContractsCommand(Command[ContractsTaken], frozen=True, kw_only=True,
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     expected: tuple[str, ...] = ()
+
+
+class HistoryAcceptCommand(Command[HistoryAcceptTaken], frozen=True, kw_only=True, tag="history_accept"):
+    """Entries of strategies that look back over holes in an instrument's past bars are allowed, for today."""
+
+    instrument: str
     reason: str = ""
 
 
@@ -432,6 +445,7 @@ OperatorCommand = (
     HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
     | ResolveCommand | ClaimCommand | CloseCommand | CloseRunCommand | FlattenCommand | AcknowledgeCommand
     | AcceptContractsCommand
+    | HistoryAcceptCommand
 )  # fmt: skip
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery

@@ -58,6 +58,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
     With `changes` the signal adjusts the position held: `legs` is the target afterwards, but only opened legs are
     ordered and only closed legs closed. Other legs stay as they are, whatever quantity of them is held.
+    `lookback_minutes` are the session minutes before `created_ns` that the strategy's indicators read, 0 if none do.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     keeps: bool = False
     leg_rules: str = ""
     changes: tuple[LegChange, ...] = ()
+    lookback_minutes: int = 0
 
     @property
     def opened_instruments(self) -> frozenset[str]:

@@ -149,12 +149,14 @@ class RiskBench:
         return self.give(Quote(instrument, self.now, self.machine_ns, price, price - 0.05, price + 0.05))
 
     def intent(
-        self, name: str, *legs: Leg, action: Action = Action.BUY, product: Product = Product.MIS, watch: str = WATCH
-    ) -> tuple[Any, ...]:
+        self, name: str, *legs: Leg, action: Action = Action.BUY, product: Product = Product.MIS, watch: str = WATCH,
+        lookback: int = 0,
+    ) -> tuple[Any, ...]:  # fmt: skip
         return self.give(
             Signal(
                 id=name, strategy="S", watch=watch, action=action, legs=legs, product=product, created_ns=self.now,
                 expires_ns=self.now + 60 * SECOND, expires_machine_ns=self.machine_ns + 2 * SECOND,
+                lookback_minutes=lookback,
             )
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ import zmq
 
 from mytrading.adapters.storage.bar_store import BarStore
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.messages.control import BarGaps, Heartbeat, WantInstruments
+from mytrading.messages.control import BarGaps, BarsLacking, Heartbeat, WantInstruments
 from mytrading.messages.enums import Action, DaemonState, Mode
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Bar
@@ -298,13 +298,19 @@ def test_engine_history_that_comes_late_warms_the_strategies(bench: Bench) -> No
     assert [(row.action, row.bar_ns) for row in bench.of(Signal)] == [(Action.BUY, OPEN + 15 * MINUTE)]
 
 
-def test_engine_hole_that_history_fills_has_strategies_start_again_from_whole_bars(bench: Bench) -> None:
+LACKING = BarsLacking(instrument=SBIN, since_ns=OPEN, gaps=((OPEN + 12 * MINUTE, OPEN + 13 * MINUTE),))
+
+
+@pytest.mark.parametrize("gaps", [{"holes": (SBIN,)}, {"lacking": (LACKING,)}], ids=["live", "history"])
+def test_engine_hole_that_history_fills_has_strategies_start_again_from_whole_bars(
+    bench: Bench, gaps: dict[str, Any]
+) -> None:
     """Averages ran on over a minute that came too late, and crossed where they would not have."""
     bench.store.add(past([100.0] * 12))
     bench.set_clock(OPEN + 12 * MINUTE + MINUTE // 2)
     bench.start()
     bench.until(bench.ready)
-    bench.status.send("feed", BarGaps(daemon="feed", holes=(SBIN,)))
+    bench.status.send("feed", BarGaps(daemon="feed", **gaps))
     bench.set_clock(OPEN + 14 * MINUTE)
     bench.bar(live(13, 100.0))
     bench.until(lambda: bench.beat is not None and bench.beat.figures.get("bars") == 1)

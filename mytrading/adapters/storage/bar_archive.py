@@ -1,7 +1,8 @@
 """Bars for research: one Parquet file for each instrument and interval, below one folder.
 
-`NSE/SBIN/1m.parquet` holds the one-minute bars of NSE:SBIN and, in its metadata, the days for which a source answered;
-contracts lie one folder deeper, below their underlying. A file is replaced as a whole: no reader sees half of one.
+`NSE/SBIN/1m.parquet` holds the one-minute bars of NSE:SBIN and, in its metadata, the days for which a source answered
+with bars or with a believed empty answer; contracts lie one folder deeper, below their underlying. A file is replaced
+as a whole: no reader sees half of one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,7 +24,9 @@ from mytrading.core.instruments.symbology import parse_symbol, split_id
 if TYPE_CHECKING:
     import duckdb
 
-_COVERED = "covered"
+_ANSWERED = "answered"
+_UNPROVEN = "covered"
+"""Key of files written before empty answers were judged: days for which there was any answer."""
 _PRICES = ("open", "high", "low", "close")
 _DAY = timedelta(days=1)
 DayRange = tuple[date, date]
@@ -89,12 +92,19 @@ class BarArchive:
 
     def covered(self, instrument: str, interval: str) -> tuple[DayRange, ...]:
         """Return the ranges of days for which a source has answered, sorted and apart; () if none."""
+        return self._days(instrument, interval, _ANSWERED)
+
+    def unproven(self, instrument: str, interval: str) -> tuple[DayRange, ...]:
+        """Return the ranges of days for which an older program took any answer, an empty one too."""
+        return self._days(instrument, interval, _UNPROVEN)
+
+    def _days(self, instrument: str, interval: str, key: str) -> tuple[DayRange, ...]:
         path = self.path(instrument, interval)
         if not path.exists():
             return ()
         with _database(path) as database:
             query = "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = ?"
-            row = database.execute(query, [str(path), _COVERED]).fetchone()
+            row = database.execute(query, [str(path), key]).fetchone()
         pairs = json.loads(row[0]) if row else []
         return tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in pairs)
 
@@ -107,7 +117,10 @@ class BarArchive:
         path = self.path(instrument, interval)
         with self._locked():
             old = self.read(instrument, interval)
-            known = join_ranges([*self.covered(instrument, interval), *covered])
+            known = {
+                _ANSWERED: join_ranges([*self.covered(instrument, interval), *covered]),
+                _UNPROVEN: self.unproven(instrument, interval),
+            }
             both = [(start_ns, table), old] if replace else [old, (start_ns, table)]
             starts = np.concatenate([part[0] for part in both])
             starts, rows = np.unique(starts, return_index=True)
@@ -160,11 +173,15 @@ def _database(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _write(
-    path: Path, instrument: str, start_ns: NDArray[np.int64], table: NDArray[np.float64], covered: Sequence[DayRange]
-) -> None:
+    path: Path, instrument: str, start_ns: NDArray[np.int64], table: NDArray[np.float64],
+    covered: Mapping[str, Sequence[DayRange]],
+) -> None:  # fmt: skip
     columns = {name: np.ascontiguousarray(table[number]) for number, name in enumerate(_PRICES)}
     rows = {"start_ns": start_ns, **columns, "volume": table[4].astype(np.int64)}
-    days = json.dumps([[first.isoformat(), last.isoformat()] for first, last in covered])
+    days = ", ".join(
+        f"{key}: {_quoted(json.dumps([[first.isoformat(), last.isoformat()] for first, last in ranges]))}"
+        for key, ranges in covered.items()
+    )
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -172,7 +189,7 @@ def _write(
             database.register("rows", rows)
             database.execute(
                 f"COPY (SELECT {_quoted(instrument)} AS instrument, * FROM rows) TO {_quoted(str(temporary))} "
-                f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{_COVERED}: {_quoted(days)}}})"
+                f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{days}}})"
             )
         temporary.replace(path)
     finally:

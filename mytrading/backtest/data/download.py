@@ -1,7 +1,8 @@
 """Bars of many instruments from the server's history into the store, in requests that a later call can go on with.
 
-A day counts as covered once the server has answered for it and it is over, with bars or without; what is covered is not
-asked for again. Bars are written at least every ten seconds, so that a killed download loses no more.
+A day counts as covered once it is over and the server has answered for it, with bars or with an empty answer that is
+believed; what is covered is not asked for again. Bars are written at least every ten seconds, so that a killed
+download loses no more.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import numpy as np
 from mytrading.adapters.openalgo.rest.client import TransportFailed
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.openalgo.rest.history import Chunk, split_range
-from mytrading.adapters.storage.bar_archive import BarArchive, DayRange, uncovered_ranges
+from mytrading.adapters.openalgo.rest.proven_history import ProvenBars, ProvenHistory, without_ranges
+from mytrading.adapters.storage.bar_archive import BarArchive, DayRange, join_ranges, uncovered_ranges
 from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.load import columns_from_bars
+from mytrading.core.bars.history_proofs import days_to_have_bars, lost_stretches
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.contract_specs import (
     ContractFacts,
@@ -39,8 +42,6 @@ _MOST_UNANSWERED = 3
 """So many requests in a row without any answer end a download."""
 _DAY = timedelta(days=1)
 EXPIRIES = ("weekly", "monthly", "all")
-FetchDays = Callable[[str, date, date], list[Bar]]
-"""Bars of an instrument from a first to a last day, both included; raises `ReadFailed` or `TransportFailed`."""
 
 
 class Wanted(NamedTuple):
@@ -60,13 +61,16 @@ class PlannedDownload(NamedTuple):
 
 @dataclass
 class DownloadedSeries:
-    """Download of one instrument: requests made, bars received, bars new in the store, and requests that failed."""
+    """Download of one instrument: requests made, bars received, bars new in the store, and requests that failed or
+    lack days. `outside` counts bars left out, `odd` are closed days with a daily bar, which is kept."""
 
     instrument: str
     requests: int = 0
     bars: int = 0
     added: int = 0
     failed: list[Chunk] = field(default_factory=list)
+    outside: int = 0
+    odd: list[date] = field(default_factory=list)
 
 
 class DownloadOutcome(NamedTuple):
@@ -77,19 +81,33 @@ class DownloadOutcome(NamedTuple):
 
 
 def plan_download(
-    store: BarArchive, wanted: Iterable[Wanted], interval: str, *, again: bool = False
+    store: BarArchive, wanted: Iterable[Wanted], interval: str, calendar: Calendar, *, again: bool = False
 ) -> list[PlannedDownload]:
-    """Return the requests for days that the store does not cover yet; with `again` for all days."""
+    """Return the requests for days that the store does not cover yet; with `again` for all days. What an older program
+    took for covered is believed where it has bars."""
     plan = []
     for instrument, first, last in wanted:
-        covered = () if again else store.covered(instrument, interval)
+        covered = () if again else _trusted_days(store, instrument, interval, calendar)
         spans = uncovered_ranges(covered, first, last)
         plan.append(PlannedDownload(instrument, tuple(one for span in spans for one in split_range(interval, *span))))
     return plan
 
 
+def _trusted_days(store: BarArchive, instrument: str, interval: str, calendar: Calendar) -> tuple[DayRange, ...]:
+    """The days that need not be asked for again."""
+    covered, older = store.covered(instrument, interval), store.unproven(instrument, interval)
+    if not older:
+        return covered
+    there = {ist_date(int(ns)) for ns in np.unique(store.read(instrument, interval).start_ns)}
+    trusted = [*covered]
+    for first, last in older:
+        wanted = days_to_have_bars(instrument, calendar, first, last, last + _DAY)
+        trusted += without_ranges((first, last), lost_stretches(wanted, there))
+    return join_ranges(trusted)
+
+
 def download(
-    store: BarArchive, plan: Sequence[PlannedDownload], interval: str, fetch: FetchDays, now: int,
+    store: BarArchive, plan: Sequence[PlannedDownload], interval: str, history: ProvenHistory, now: int,
     progress: Callable[[int, str], None] = lambda _done, _instrument: None, *, again: bool = False,
 ) -> DownloadOutcome:  # fmt: skip
     """Make the plan's requests and store their bars. Days before that of market ns `now` are then covered; a failed
@@ -105,7 +123,7 @@ def download(
                 progress(done, instrument)
                 one.requests += 1
                 try:
-                    writer.take(fetch(instrument, first, last), first, last)
+                    writer.take(history.fetch(instrument, interval, first, last, now), first, last)
                     unanswered = 0
                 except ReadFailed as error:
                     one.failed.append(Chunk(first, last, problem=str(error)))
@@ -116,6 +134,7 @@ def download(
                     if unanswered == _MOST_UNANSWERED:
                         return DownloadOutcome(tuple(series), f"the server gives no answer: {error}")
                 done += 1
+            writer.settle_empty(lambda name: history.is_believed_before_listing(name, now))
         finally:
             writer.flush()
     progress(done, "")
@@ -131,16 +150,40 @@ class _Writer:
         self._store, self._series, self._interval, self._over, self._replace = store, series, interval, over, replace
         self._bars: dict[int, Bar] = {}
         self._covered: list[DayRange] = []
+        self._empty: list[Chunk] = []
+        """Empty answers that need not be holes: the instrument may not have been listed yet."""
         self._written = time.monotonic()
 
-    def take(self, bars: Sequence[Bar], first: date, last: date) -> None:
+    def take(self, found: ProvenBars, first: date, last: date) -> None:
         """Keep the fetched bars of days `first` to `last`; write all that are kept every `WRITE_SECONDS`."""
-        self._bars.update((bar.start_ns, bar) for bar in bars)
-        self._series.bars += len(bars)
-        if first <= self._over:
-            self._covered.append((first, min(last, self._over)))
+        series = self._series
+        self._bars.update((bar.start_ns, bar) for bar in found.bars)
+        series.bars += len(found.bars)
+        series.outside += found.outside
+        series.odd += found.odd
+        self._covered += [(begin, min(end, self._over)) for begin, end in found.answered if begin <= self._over]
+        if found.problem:
+            chunk = Chunk(first, last, len(found.bars), found.problem)
+            (series.failed if found.bars else self._empty).append(chunk)
         if time.monotonic() - self._written >= WRITE_SECONDS:
             self.flush()
+
+    def settle_empty(self, is_believed: Callable[[str], bool]) -> None:
+        """Count empty answers for days before the first bar as covered where `is_believed` (instrument), the others as
+        failed."""
+        if not self._empty:
+            return
+        self.flush()
+        name = self._series.instrument
+        stored = self._store.read(name, self._interval).start_ns
+        first = ist_date(int(stored[0])) if len(stored) else date.min
+        early = [chunk for chunk in self._empty if chunk.last < first]
+        if early and is_believed(name):
+            self._covered += [(chunk.first, min(chunk.last, self._over)) for chunk in early]
+        else:
+            early = []
+        self._series.failed += [chunk for chunk in self._empty if chunk not in early]
+        self._empty = []
 
     def flush(self) -> None:
         """Write what has come, if anything has."""

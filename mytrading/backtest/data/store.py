@@ -17,6 +17,7 @@ from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_col
 from mytrading.backtest.data.feeds import session_bounds
 from mytrading.backtest.data.holes import LEAST_HOLE, holes, missing_days
 from mytrading.backtest.data.load import instruments_in, load_bars, load_instruments
+from mytrading.backtest.data.stamps import count_outside, describe_shift
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, parse_symbol, split_id
 from mytrading.core.time import DAY, ist_date
@@ -28,7 +29,8 @@ STORE = "store"
 
 class StoredSeries(NamedTuple):
     """The bars of one instrument and interval in the store. `holes` are (start, end) in ns inside sessions, `missing`
-    trading days without any bar; both None where they are not known (options, exchanges not in the calendar)."""
+    trading days without any bar; both None where they are not known (options, exchanges not in the calendar). `shift`
+    says how its stamps are proven to be off, empty if they are not."""
 
     instrument: str
     interval: str
@@ -37,15 +39,18 @@ class StoredSeries(NamedTuple):
     bars: int
     holes: list[tuple[int, int]] | None
     missing: list[date] | None
+    shift: str = ""
 
 
 class ImportedSeries(NamedTuple):
-    """Import of one instrument from a file: its bars there, and how many of them are new in the store."""
+    """Import of one instrument from a file: its bars there, how many of them are new in the store, and how many lie
+    outside trading hours, which are kept."""
 
     instrument: str
     interval: str
     bars: int
     added: int
+    outside: int = 0
 
 
 def open_store(home: Path) -> BarArchive:
@@ -140,12 +145,13 @@ def list_stored(
         known = exchange in calendar.exchanges and not parse_symbol(symbol, exchange).kind.is_option
         inside = holes(columns, calendar, least_ns) if known and columns.span_ns < DAY else [] if known else None
         days = missing_days(columns, calendar) if known else None
-        yield StoredSeries(instrument, stored, first, last, len(columns), inside, days)
+        shift = describe_shift(columns, calendar)
+        yield StoredSeries(instrument, stored, first, last, len(columns), inside, days, shift)
 
 
 def import_bars(
-    store: BarArchive, path: Path, instrument: str = "", interval: str = "", exchange: str = "NSE", *,
-    replace: bool = False,
+    store: BarArchive, calendar: Calendar, path: Path, instrument: str = "", interval: str = "",
+    exchange: str = "NSE", *, replace: bool = False,
 ) -> list[ImportedSeries]:  # fmt: skip
     """Add the bars of a CSV, Parquet or DuckDB file to the store. Without `instrument` the file has a column that names
     them, a bare symbol of which is of `exchange`. An empty `interval` is found by the spacing. Raises `DataError`."""
@@ -163,7 +169,7 @@ def import_bars(
             added = store.add(name, kind, columns.start_ns, columns.table, days, replace=replace)
         except BarArchiveError as error:
             raise DataError(str(error)) from error
-        imported.append(ImportedSeries(name, kind, len(columns), added))
+        imported.append(ImportedSeries(name, kind, len(columns), added, count_outside(columns, calendar)))
     return imported
 
 

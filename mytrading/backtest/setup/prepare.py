@@ -21,6 +21,7 @@ from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_col
 from mytrading.backtest.data.feeds import session_bounds
 from mytrading.backtest.data.holes import describe_holes
 from mytrading.backtest.data.load import RequestError, are_bhavcopies, load_bars, load_bhavcopy_bars
+from mytrading.backtest.data.stamps import describe_stamps
 from mytrading.backtest.data.store import STORE, load_stored, open_store, stored_option_files
 from mytrading.backtest.data.universe import universe_members
 from mytrading.backtest.engine.assumptions import (
@@ -454,6 +455,7 @@ def _in_session(spec: Spec, session: str, notes: list[str]) -> Spec:
                 "(--session data trades them too)"
             )
     for columns in spec.data:
+        notes += describe_stamps(columns, spec.calendar)
         notes += describe_holes(columns, spec.calendar)
     return spec
 

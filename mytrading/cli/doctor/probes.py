@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import date
+from datetime import time as clock
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ from mytrading.adapters.openalgo.instruments import EarlierSnapshots, fetch_mast
 from mytrading.adapters.openalgo.rest import book_parsers
 from mytrading.adapters.openalgo.rest.client import Deadline, NotSent, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
-from mytrading.adapters.openalgo.rest.history import fetch_history, interval_ns
+from mytrading.adapters.openalgo.rest.history import interval_ns
+from mytrading.adapters.openalgo.rest.proven_history import HistoryRefused, ProvenHistory
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
 from mytrading.adapters.storage.instrument_store import AcceptedFile, InstrumentFile
 from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, skipped, warning
@@ -40,7 +43,8 @@ from mytrading.core.bars.gaps import measure_completeness
 from mytrading.core.instruments.master_contract import instruments_needed
 from mytrading.core.instruments.symbology import split_id
 from mytrading.core.instruments.table_checks import TableCheck
-from mytrading.core.time import format_ist, ist_date
+from mytrading.core.time import MINUTE, format_ist, ist_date, to_ns
+from mytrading.messages.brokers import UNLISTED, HistoryRules, find_broker
 from mytrading.orchestrator import NotRunning
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.host.paths import nearest_existing
@@ -48,6 +52,9 @@ from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
 SKEW_WARNING_S, SKEW_FAILED_S = 2.0, 30.0
 ENOUGH = 0.9
+_ASKED_FROM, _ASKED_AFTER_NS = clock(9, 45), 30 * MINUTE
+_HISTORY_LAG_NS = 3 * MINUTE
+"""History may have a minute so much later."""
 _LOGIN = "log in to the broker on the OpenAlgo page; the session ends every night"
 _LOG = "look at the server's log"
 
@@ -283,22 +290,52 @@ def check_instruments(context: CheckContext) -> Finding:
 
 
 def check_history(context: CheckContext) -> Finding:
-    """Check that the server has all minute bars of the first watched instrument for the previous trading day."""
+    """Check that the server has all minute bars of the first watched instrument, at the right minutes: of today from
+    09:45 on while its exchange is open, else of the previous trading day."""
     instrument = context.first_instrument
     exchange = split_id(instrument)[0]
     if exchange not in context.calendar.exchanges:
         return skipped(f"{exchange} has no sessions in config/calendar.toml")
-    day = context.calendar.previous_trading_day(exchange, ist_date(context.now))
+    rules = _history_rules(context)
+    if not rules.available:
+        text = "the broker has no history: strategies enter once their look-back is there from live bars"
+        return warning(text, "ENABLE_HISTORICAL_DATA=false lets them enter without it")
     cure = "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false"
+    history = ProvenHistory(
+        context.client, context.calendar, lambda: None, machine_now, lambda: rules,
+        lambda: (instrument, *context.watched_instruments),
+    )  # fmt: skip
+    day, now = _day_of_history(context, exchange), context.now
     try:
-        bars = fetch_history(context.client, instrument, "1m", day, day, context.now)
+        bars = history.fetch(instrument, "1m", day, day, now).bars
+    except HistoryRefused as error:
+        return failed(str(error), "correct the server, or ENABLE_HISTORICAL_DATA=false")
     except (ReadFailed, TransportFailed) as error:
         return failed(str(error), cure)
-    whole = measure_completeness(bars, context.calendar, exchange, interval_ns("1m"), day, day, context.now)
+    upto = now - _HISTORY_LAG_NS
+    whole = measure_completeness(bars, context.calendar, exchange, interval_ns("1m"), day, day, upto)
     text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
     if not whole.found:
         return failed(text, cure)
-    return ok(text) if whole.found_share >= ENOUGH else warning(text, "indicators begin with what is there")
+    return ok(text) if whole.found_share >= ENOUGH else warning(text, "entries that look back over a hole are denied")
+
+
+def _history_rules(context: CheckContext) -> HistoryRules:
+    """The history row of the broker that the server's ping names, in analyze mode too."""
+    try:
+        return find_broker(context.config.brokers, endpoints.ping(context.client).broker).history
+    except (OpenAlgoError, TransportFailed):
+        return UNLISTED.history
+
+
+def _day_of_history(context: CheckContext, exchange: str) -> date:
+    """The day whose minutes are asked for: today once the session is half an hour old, and not before 09:45."""
+    now, today = context.now, ist_date(context.now)
+    session = context.calendar.session(exchange, today)
+    since = max(session.open_ns + _ASKED_AFTER_NS, to_ns(today, _ASKED_FROM)) if session is not None else 0
+    if session is not None and since <= now < session.close_ns:
+        return today
+    return context.calendar.previous_trading_day(exchange, today)
 
 
 def check_funds(context: CheckContext) -> Finding:

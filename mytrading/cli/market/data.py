@@ -5,7 +5,6 @@ The store is below the project's `data` folder (`MYTRADING_DATA_DIR`); the feed 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -23,8 +22,7 @@ from mytrading.core.time import MINUTE, format_ist, ist_date
 from mytrading.runtime.host.paths import project_home
 
 if TYPE_CHECKING:
-    from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-    from mytrading.backtest.data.download import DownloadedSeries, DownloadOutcome, FetchDays, Wanted
+    from mytrading.backtest.data.download import DownloadedSeries, DownloadOutcome, Wanted
     from mytrading.messages.run_config import RunConfig
 
 app = typer.Typer(help="The bar store of research: download, import, list.", no_args_is_help=True)
@@ -75,47 +73,30 @@ def download(
         begin, end = parse_day("--from", first) or date.min, parse_day("--to", last) or ist_date(now)
         if begin > end:
             fail(USAGE, f"--from {begin} lies after --to {end}: expected the earlier day first")
-        fetch = _fetcher(config, interval, now)
         with _refusals():
             wanted = _wanted(symbols or [], universe, begin, end)
             if options:
                 wanted += _option_contracts(config, options, begin, end, strikes, expiries, now)
             if not wanted:
                 fail(USAGE, "expected symbols, --universe or --options, found none of them")
-            outcome = _download(wanted, interval, fetch, now, again, as_json)
+            outcome = _download(config, wanted, interval, now, again, as_json)
     _report_download(outcome, interval, begin, end, as_json)
 
 
 def _download(
-    wanted: Sequence[Wanted], interval: str, fetch: FetchDays, now: int, again: bool, quiet: bool
+    config: RunConfig, wanted: Sequence[Wanted], interval: str, now: int, again: bool, quiet: bool
 ) -> DownloadOutcome:
     from mytrading.backtest.data import download
     from mytrading.backtest.data.store import open_store
+    from mytrading.cli.shell.target import history_source, load_calendar
 
     store = open_store(project_home())
-    plan = download.plan_download(store, wanted, interval, again=again)
+    plan = download.plan_download(store, wanted, interval, load_calendar(project_home()), again=again)
+    history = history_source(config, *(one.instrument for one in wanted))
     with progress_bar("requests", sum(len(one.requests) for one in plan), quiet) as update:
         return download.download(
-            store, plan, interval, fetch, now, lambda done, name: update(completed=done, note=name), again=again
+            store, plan, interval, history, now, lambda done, name: update(completed=done, note=name), again=again
         )
-
-
-def _fetcher(config: RunConfig, interval: str, now: int) -> FetchDays:
-    """Requests of history at the pace that the server allows."""
-    from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_history
-    from mytrading.adapters.openalgo.rest.retry import Retries
-    from mytrading.cli.shell.target import openalgo_client
-    from mytrading.runtime.host.clock import machine_now
-
-    client: OpenAlgoClient = openalgo_client(config)
-    gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
-    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
-
-    def fetch(instrument: str, first: date, last: date) -> Any:
-        gate.wait_turn()
-        return fetch_history(client, instrument, interval, first, last, now, retries)
-
-    return fetch
 
 
 def _instruments(symbols: Sequence[str], universe: str, first: date | None, last: date | None) -> list[str]:
@@ -141,18 +122,18 @@ def _option_contracts(
     """The contracts that the rule names, by the underlying's daily bars, which are fetched first."""
     from mytrading.backtest.data.download import Wanted, download, option_contracts, plan_download
     from mytrading.backtest.data.store import load_stored, open_store
-    from mytrading.cli.shell.target import load_calendar, load_contract_facts, load_symbols
+    from mytrading.cli.shell.target import history_source, load_calendar, load_contract_facts, load_symbols
 
     home = project_home()
+    facts, calendar = load_contract_facts(home), load_calendar(home)
     spot = load_symbols(home).resolve(underlying)
     store = open_store(home)
-    plan = plan_download(store, [Wanted(spot, first, last)], "1d")
-    found = download(store, plan, "1d", _fetcher(config, "1d", now), now)
+    plan = plan_download(store, [Wanted(spot, first, last)], "1d", calendar)
+    found = download(store, plan, "1d", history_source(config, spot), now)
     if failed := found.series[0].failed:
         fail(ERROR, f"{spot}: {failed[0].problem}")
     (bars,) = load_stored(store, [spot], "1d", first, last)
     name = spot.partition(":")[2]
-    facts, calendar = load_contract_facts(home), load_calendar(home)
     return option_contracts(name, facts, calendar, bars, first, last, strikes=strikes, expiries=expiries)
 
 
@@ -175,6 +156,8 @@ def _report_download(outcome: DownloadOutcome, interval: str, first: date, last:
             count = len(one.failed)
             failures = "a request failed," if count == 1 else f"{count} requests failed, the first"
             print(f"{one.instrument}: {failures} {chunk.first}: {chunk.problem}")
+        for one in outcome.series:
+            _report_stamps(one)
         if len(failed) > _SHOWN:
             print(f"… and {len(failed) - _SHOWN} more instruments with failed requests; --json lists them")
     if outcome.stopped:
@@ -183,10 +166,18 @@ def _report_download(outcome: DownloadOutcome, interval: str, first: date, last:
         raise typer.Exit(ERROR)
 
 
+def _report_stamps(one: DownloadedSeries) -> None:
+    if one.outside:
+        print(f"{one.instrument}: {one.outside} bars outside trading hours are left out")
+    for day in one.odd[:_SHOWN]:
+        print(f"{one.instrument}: a bar on {day}, on which the calendar has the exchange closed, is kept")
+
+
 def _series_body(one: DownloadedSeries) -> dict[str, Any]:
     failed = [chunk._asdict() for chunk in one.failed]
     return {
         "instrument": one.instrument, "requests": one.requests, "bars": one.bars, "added": one.added, "failed": failed,
+        "outside": one.outside, "odd_days": [day.isoformat() for day in one.odd],
     }  # fmt: skip
 
 
@@ -204,11 +195,15 @@ def list_(
             "bars": one.bars,
             "gaps": None if one.holes is None else len(one.holes),
             "missing_days": None if one.missing is None else len(one.missing),
+            "shift": one.shift,
         }
         for one in _stored(symbols or [], universe, interval, 15, as_json)
     ]
     columns = ("instrument", "interval", "first", "last", "bars", "gaps", "missing_days")
     print_rows(rows, columns, as_json, "no bars are stored; `mytrading data download` fetches some")
+    for row in rows:
+        if row["shift"]:
+            print_note(f"{row['shift']}; move its file aside and download it again")
 
 
 @app.command()
@@ -267,19 +262,21 @@ def import_(
 ) -> None:
     """Add the bars of files to the store. Stored bars stay where both have one, unless --replace."""
     from mytrading.backtest.data.store import import_bars, open_store
+    from mytrading.cli.shell.target import load_calendar
 
     if interval:
         _check_interval(interval)
     rows: list[dict[str, Any]] = []
     with exit_on_errors(), _refusals():
         home = project_home()
+        calendar = load_calendar(home)
         (name,) = _instruments([instrument], "", None, None) if instrument else ("",)
         with progress_bar("files", len(files), as_json) as update:
             for number, file in enumerate(files):
                 update(completed=number, note=file.name)
-                found = import_bars(open_store(home), file, name, interval, exchange, replace=replace)
+                found = import_bars(open_store(home), calendar, file, name, interval, exchange, replace=replace)
                 rows += [{"file": str(file), **one._asdict()} for one in found]
-    print_rows(rows, ("file", "instrument", "interval", "bars", "added"), as_json, "no bars in the files")
+    print_rows(rows, ("file", "instrument", "interval", "bars", "added", "outside"), as_json, "no bars in the files")
 
 
 @app.command("filter")

@@ -1,4 +1,5 @@
-"""`mytrading history fetch`: past bars of an instrument from the server, with what is missing in them.
+"""`mytrading history`: past bars of an instrument from the server, with what is missing in them, and the operator's
+word that holes in the feed's own are accepted.
 
 The bars go to a file or the screen, never into the store of a feed, which is its own.
 """
@@ -11,14 +12,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import typer
 
 from mytrading.cli.research.run_options import parse_day
-from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
-from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_note
+from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack
+from mytrading.cli.shell.options import AsJson, Profile, Reason, RequestId
+from mytrading.cli.shell.output import print_json, print_note, print_result
 from mytrading.core.time import format_ist, ist_date
 from mytrading.messages.market import Bar
+from mytrading.messages.ops import HistoryAcceptCommand
 
 if TYPE_CHECKING:
     from mytrading.core.bars.gaps import Completeness
@@ -74,6 +77,24 @@ def fetch(
         fail(ERROR, "" if as_json else text)
 
 
+@app.command()
+def accept(
+    symbol: str = typer.Argument(..., help="EXCHANGE:SYMBOL, or a short name of config/symbols.toml."),
+    reason: Reason = "",
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Accept holes in past bars for today: entries of strategies that look back over them are allowed. Audited."""
+    from mytrading.cli.shell.target import resolve_symbol
+
+    with find_stack(profile) as found:
+        name = resolve_symbol(symbol, found.config.home)
+        taken = found.ask(HistoryAcceptCommand(request_id=request, instrument=name, reason=reason))
+    text = f"entries over holes in the history of {taken.instrument} are allowed on {taken.day}"
+    print_result(msgspec.to_builtins(taken), as_json, text)
+
+
 def _report(
     instrument: str, interval: str, start: date, end: date, found: Any, whole: Completeness | None, out: Path | None,
     as_json: bool,
@@ -83,6 +104,7 @@ def _report(
         body: dict[str, Any] = {
             "instrument": instrument, "interval": interval, "from": start, "to": end, "bars": len(found.bars),
             "expected": whole.expected if whole else None, "complete": round(whole.found_share, 4) if whole else None,
+            "outside": found.outside, "odd_days": [day.isoformat() for day in found.odd],
             "gaps": [gap._asdict() for gap in gaps], "failed": [chunk._asdict() for chunk in found.failed],
             "file": str(out) if out else None,
         }  # fmt: skip
@@ -92,6 +114,10 @@ def _report(
         return
     share = f", {whole.found_share:.2%} of {whole.expected} expected" if whole is not None else ""
     print(f"{len(found.bars)} bars of {interval} of {instrument}, {start} to {end}{share}")
+    if found.outside:
+        print(f"{found.outside} bars outside trading hours are left out")
+    for day in found.odd[:_SHOWN]:
+        print(f"a bar on {day}, on which the calendar has the exchange closed, is kept")
     for gap in gaps[:_SHOWN]:
         print(f"missing {gap.bars:>5} from {format_ist(gap.start_ns)} to {format_ist(gap.end_ns)} IST")
     if len(gaps) > _SHOWN:

@@ -198,8 +198,11 @@ def fetch_columns(profile: str, instrument: str, timeframe: str, first: date | N
     now = MarketClock.load(config.clock_path).now()
     end = last or ist_date(now)
     found = fetch_bars(config, instrument, timeframe, first or end - timedelta(days=30), end, now, False)
-    if found.failed:
-        raise DataError(f"openalgo: {instrument} {found.failed[0].first}: {found.failed[0].problem}")
+    # Days that are missing beside others are named by the holes of the run.
+    if failed := [chunk for chunk in found.failed if not chunk.bars]:
+        raise DataError(f"openalgo: {instrument} {failed[0].first}: {failed[0].problem}")
+    if found.outside:
+        print_note(f"openalgo: {instrument}: {found.outside} bars outside trading hours are left out")
     return columns_from_bars(found.bars, instrument, f"openalgo {instrument}")
 
 

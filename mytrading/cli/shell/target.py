@@ -24,6 +24,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.calendar_file import CalendarError
 from mytrading.core.calendar.expiries import Ends, session_ends
 from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.messages.brokers import UNLISTED, find_broker
 from mytrading.messages.run_config import RunConfig
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
 from mytrading.runtime.host.clock import MarketClock, machine_now
@@ -33,6 +34,7 @@ from mytrading.runtime.host.run_key import is_sealed
 if TYPE_CHECKING:
     from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
     from mytrading.adapters.openalgo.rest.history import HistoryRange
+    from mytrading.adapters.openalgo.rest.proven_history import ProvenHistory
     from mytrading.config.symbols import SymbolConfig
     from mytrading.core.accounting.margin_tables import RiskTables
 
@@ -99,20 +101,38 @@ def call_server(profile: str, what: str, call: Callable[[OpenAlgoClient], Made])
         fail(ERROR, f"{what}: {error}")
 
 
+def history_source(config: RunConfig, *instruments: str) -> ProvenHistory:
+    """Return the history of the stack's data server, under the row of the broker that its ping names; its stamps are
+    proven by the watched instruments, or by these."""
+    from mytrading.adapters.openalgo import endpoints
+    from mytrading.adapters.openalgo.rest.client import TransportFailed
+    from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
+    from mytrading.adapters.openalgo.rest.history import HistoryGate
+    from mytrading.adapters.openalgo.rest.proven_history import ProvenHistory
+    from mytrading.adapters.openalgo.rest.retry import Retries
+
+    client = openalgo_client(config)
+    try:
+        rules = find_broker(config.brokers, endpoints.ping(client).broker).history
+    except (OpenAlgoError, TransportFailed):
+        rules = UNLISTED.history
+    watched = [symbol for run in config.strategies for symbol in run.symbols]
+    gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
+    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
+    return ProvenHistory(
+        client, load_calendar(config.home), gate.wait_turn, machine_now, lambda: rules,
+        lambda: (*instruments, *watched, *config.data.watch), retries,
+    )  # fmt: skip
+
+
 def fetch_bars(
     config: RunConfig, instrument: str, timeframe: str, first: date, last: date, now: int, quiet: bool
 ) -> HistoryRange:
     """Fetch past bars from the stack's server, with a progress bar unless `quiet`; `now` is market ns."""
-    from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
-    from mytrading.adapters.openalgo.rest.retry import Retries
-
-    gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
-    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
     with progress_bar(instrument, 1, quiet) as update:  # until the number of requests is known
-        return fetch_range(
-            openalgo_client(config), instrument, timeframe, first, last, now, gate,
-            lambda done, count: update(completed=done, total=count), retries,
-        )  # fmt: skip
+        return history_source(config, instrument).fetch_range(
+            instrument, timeframe, first, last, now, lambda done, count: update(completed=done, total=count)
+        )
 
 
 def market_now(profile: str) -> int:

@@ -156,16 +156,19 @@ class HistoryMerge:
                 fetches.append(Fetch(name, join.upto_ns))
         return fetches
 
-    def apply_history(self, fetch: Fetch, fetched: Sequence[Bar], new: Sequence[Bar], now_ns: int) -> list[Bar]:
+    def apply_history(
+        self, fetch: Fetch, fetched: Sequence[Bar], new: Sequence[Bar], now_ns: int, *, final: bool = False
+    ) -> list[Bar]:
         """Merge the history fetched for a request; returns the bars to deliver, withheld live bars included.
-        `new` are those of `fetched` that were not stored. Empty if a minute is missing and a retry is scheduled."""
+        `new` are those of `fetched` that were not stored. Empty if a minute is missing and a retry is scheduled, which
+        never is after a `final` answer."""
         self._extend_cover(fetch, covered_until(fetched, fetch.upto_ns))
         join = self._waiting(fetch)
         if join is None:
             return []
         known = {bar.start_ns for bar in fetched}
         missing = any(not closed.whole and closed.bar.start_ns not in known for closed in join.held)
-        if missing and self._retry(join, now_ns):
+        if missing and not final and self._retry(join, now_ns):
             return []
         if not (missing or join.hole):
             join.covered_ns = max(join.covered_ns, join.upto_ns)

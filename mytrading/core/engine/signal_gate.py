@@ -207,7 +207,7 @@ class SignalGate:
             return self._exit(host, draft, data, now, view) if turns else None
         if not legs:
             return None
-        signal = self._signal(run, draft, action, legs, data, now)
+        signal = self._signal(host, draft, action, legs, data, now)
         hints = draft.hints
         other_terms = hints is not NO_HINTS and (hints.has_prices or hints.lots > 0) and view.is_flat
         names_legs = other_terms or (bool(draft.legs) and not any(isinstance(leg, LegRule) for leg in draft.legs))
@@ -297,7 +297,7 @@ class SignalGate:
             for change, leg in pairs
         )
         action = Action.SELL if view.is_short else Action.BUY
-        signal = self._signal(run, draft, action, legs, data, now, changes)
+        signal = self._signal(host, draft, action, legs, data, now, changes)
         if last is not None:
             signal = msgspec.structs.replace(signal, leg_rules=last.leg_rules, product=last.product)
         return None if status.repeats_adjustment(signal, now, data_received_ns(data)) else signal
@@ -338,7 +338,7 @@ class SignalGate:
         affects = self._state.entries.has_live_order(*key) if draft.keeps_position else not view.is_flat
         if not affects and not status.is_entry_pending(now, data_received_ns(data)):
             return None
-        signal = self._signal(run, draft, Action.EXIT, (), data, now)
+        signal = self._signal(host, draft, Action.EXIT, (), data, now)
         if status.is_repeat(signal, False, now, data_received_ns(data), view):
             return None
         return None if not draft.keeps_position and self._is_exiting(run, draft.instrument) else signal
@@ -371,7 +371,7 @@ class SignalGate:
 
     def _signal(
         self,
-        run: StrategyRun,
+        host: StrategyHost,
         draft: StrategySignal,
         action: Action,
         legs: tuple[Leg, ...],
@@ -379,6 +379,7 @@ class SignalGate:
         now: int,
         changes: tuple[LegChange, ...] = (),
     ) -> Signal:
+        run = host.run
         end, key = data_complete_ns(data), (run.name, draft.instrument)
         return Signal(
             id=signal_id(run.name, draft.instrument, action, legs, end, changes), strategy=run.name,
@@ -388,6 +389,7 @@ class SignalGate:
             price=draft.price, bar_ns=end, trace_ns=data_received_ns(data), otherwise=draft.otherwise,
             rearmed=action is not Action.EXIT and self._state.active_signals.status_of(key).is_rearmed(end),
             keeps=draft.keeps_position, leg_rules=rules_digest(draft.legs) if draft.legs else "",
+            lookback_minutes=host.lookback_minutes,
         )  # fmt: skip
 
 

@@ -98,9 +98,21 @@ class StrategyHost:
         """Trading days of history that the indicators need before the newest day; 1 after a fault."""
         if self.fault is not None:
             return 1
+        return max(1, math.ceil(self.warm_bars * self._longest_minutes / BARS_PER_DAY))
+
+    @property
+    def lookback_minutes(self) -> int:
+        """Session minutes before now that the slowest indicator reads; 0 after a fault, or without indicators."""
+        if self.fault is not None:
+            return 0
+        bars = self.workspace.lookback
+        return (bars + 1) * self._longest_minutes if bars else 0
+
+    @property
+    def _longest_minutes(self) -> int:
+        """The minutes of a bar of the longest timeframe."""
         minutes = {"m": 1, "h": 60, "d": BARS_PER_DAY}
-        span = max(int(name[:-1]) * minutes[name[-1]] for name in self.run.timeframes)
-        return max(1, math.ceil(self.warm_bars * span / BARS_PER_DAY))
+        return max(int(name[:-1]) * minutes[name[-1]] for name in self.run.timeframes)
 
     @property
     def is_warm(self) -> bool:

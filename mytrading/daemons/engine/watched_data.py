@@ -88,8 +88,9 @@ class BarIntake:
 
     def apply_gaps(self, gaps: BarGaps) -> set[str]:
         """Record the feed's bar gaps; returns instruments whose gap was filled since, to recompute indicators."""
-        filled = self._holes.difference(gaps.holes, gaps.behind)
-        self._holes = self._holes.union(gaps.holes) - filled
+        lacking = {level.instrument for level in gaps.lacking}
+        filled = self._holes.difference(gaps.holes, gaps.behind, lacking)
+        self._holes = self._holes.union(gaps.holes, lacking) - filled
         return filled
 
 

@@ -6,30 +6,25 @@ that waited for them. History is fetched by a thread of its own, so that quotes 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import NamedTuple
 
-from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
-from mytrading.adapters.openalgo.rest.errors import ReadFailed
-from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
-from mytrading.adapters.openalgo.rest.retry import Retries
 from mytrading.adapters.storage.bar_store import BarStore, BarStoreDamaged
 from mytrading.adapters.storage.disk_reserve import LogReserve
 from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.bars.builder import BarBuilder, Closed, bucket
-from mytrading.core.bars.gaps import Completeness, measure_completeness
-from mytrading.core.bars.history_merge import Fetch, HistoryMerge, contradiction, covered_until
+from mytrading.core.bars.history_merge import Fetch, HistoryMerge
+from mytrading.core.bars.history_proofs import parsed_id
 from mytrading.core.bars.sampled import SampledMinutes
 from mytrading.core.calendar import Calendar
-from mytrading.core.time import DAY, IST, MINUTE, SECOND, ist_date
+from mytrading.core.time import IST, MINUTE, SECOND
+from mytrading.daemons.feed.history import FetchResult, HistoryLacks, HistoryWorker
+from mytrading.messages.brokers import HistoryRules
 from mytrading.messages.control import BarGaps
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
-from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability.logging import get_logger
 
@@ -47,84 +42,11 @@ _NEVER = 1 << 62
 GapNames = tuple[tuple[str, ...], tuple[str, ...]]
 """Instruments whose bars wait for history, and those with published bars after a hole."""
 _LONGEST_RETRY_S = 60.0
-_MINUTE = "1m"
 
 
 def retry_ns(first_s: float, tries: int) -> int:
     """Return the back-off in ns after so many retries: doubling from `first_s` up to a minute."""
     return int(max(first_s, min(_LONGEST_RETRY_S, first_s * 2 ** min(tries, 20))) * 1e9)
-
-
-class FetchResult(NamedTuple):
-    """A fetch's bars and those new in the store, or its error; `whole` is None for an exchange without a calendar."""
-
-    fetch: Fetch
-    fetched: tuple[Bar, ...] = ()
-    new: tuple[Bar, ...] = ()
-    error: str = ""
-    whole: Completeness | None = None
-
-
-class _HistoryTools:
-    """The connections of the history thread to server and bar store."""
-
-    def __init__(self, config: RunConfig) -> None:
-        server = config.data_server
-        self.client = OpenAlgoClient(server.rest_url, server.api_key, machine_now)
-        self.store: BarStore | None = None
-
-
-class HistoryWorker:
-    """Fetches one range after the other on a thread; bars that had ended at the time of the request are stored."""
-
-    def __init__(
-        self, config: RunConfig, calendar: Calendar, market_now: Callable[[], int], wake: Callable[[], None]
-    ) -> None:
-        self._config = config
-        self._calendar = calendar
-        self._stopping = threading.Event()
-        self._gate = HistoryGate(machine_now, lambda wait_ns: self._stopping.wait(wait_ns / 1e9))
-        venue = config.venue
-        self._retries = Retries(venue.max_retries, venue.retry_delay, self._stopping.wait)
-        self._market_now = market_now
-        self._pool: WorkerPool[Fetch, _HistoryTools, FetchResult] = WorkerPool(
-            "feed.history",
-            1,
-            lambda: _HistoryTools(config),
-            self._work,
-            lambda fetch, error: FetchResult(fetch, error=f"{type(error).__name__}: {error}"),
-            wake,
-        )
-        self.request, self.results = self._pool.submit, self._pool.take_results
-
-    def stop(self) -> None:
-        """Stop after the present fetch; one that takes longer than a second is abandoned."""
-        self._stopping.set()
-        self._pool.stop(1.0)
-
-    def _work(self, tools: _HistoryTools, fetch: Fetch) -> FetchResult:
-        try:
-            tools.store = tools.store or BarStore(self._config.bars_dir)
-            return self._fill(fetch, tools.client, tools.store)
-        except (ReadFailed, TransportFailed, BarStoreDamaged) as error:
-            return FetchResult(fetch, error=str(error))
-
-    def _fill(self, fetch: Fetch, client: OpenAlgoClient, store: BarStore) -> FetchResult:
-        earliest = fetch.upto_ns - (fetch.days or self._config.data.history_days) * DAY
-        start_ns = max(earliest, store.filled_until(fetch.instrument))
-        start, end = ist_date(min(start_ns, fetch.upto_ns)), ist_date(fetch.upto_ns)
-        now, retries = self._market_now(), self._retries
-        found = fetch_range(client, fetch.instrument, _MINUTE, start, end, now, self._gate, retries=retries)
-        if found.failed:
-            raise ReadFailed("server", "; ".join(chunk.problem for chunk in found.failed))
-        fetched = tuple(bar for bar in found.bars if bar.end_ns <= fetch.upto_ns)
-        if problem := contradiction(fetch, fetched):
-            raise ReadFailed("server", problem)
-        new = store.add_history(fetch.instrument, fetched, covered_until(fetched, fetch.upto_ns))
-        exchange, whole = fetch.instrument.partition(":")[0], None
-        if self._calendar.has_exchange(exchange):
-            whole = measure_completeness(fetched, self._calendar, exchange, MINUTE, start, end, fetch.upto_ns)
-        return FetchResult(fetch, fetched, tuple(new), whole=whole)
 
 
 class BarPublisher:
@@ -139,15 +61,16 @@ class BarPublisher:
         publish: Callable[[Bar], None],
         wake: Callable[[], None],
         report: Callable[[BarGaps], object],
+        rules: Callable[[], HistoryRules] = HistoryRules,
     ) -> None:
         """`problems` takes alerts while they are active. `publish` sends bars to the market stream; `report` sends gaps
-        to the status stream."""
+        to the status stream; `rules` returns the history row of the broker behind the server that is asked."""
         self._calendar = calendar
         self._clock = clock
         self._problems = problems
         self._publish = publish
         self._report = report
-        self._reported: GapNames = ((), ())
+        self._reported = BarGaps(daemon="feed")
         self._log = get_logger("feed")
         self._keeps_history = config.data.historical
         self._fetching = 0
@@ -157,7 +80,7 @@ class BarPublisher:
         self._store = BarStore(config.bars_dir)
         self._reserve = LogReserve(self._store.path, config.process.journal_reserve_bytes)
         """An exit signal follows from a bar, and only stored bars are published."""
-        self._history = HistoryWorker(config, calendar, clock.now, wake)
+        self._history = HistoryWorker(config, calendar, clock.now, wake, rules)
         self.sampled = SampledMinutes()
         self.closed: list[Closed] = []
         """Bars that quotes have closed since the last `flush`."""
@@ -165,6 +88,9 @@ class BarPublisher:
         self._loaded: set[str] = set()
         self._due: dict[str, tuple[int, int]] = {}
         self._days: dict[str, int] = {}
+        self._lacks = HistoryLacks((run.name, run.symbols) for run in config.strategies)
+        self._unanswered: set[str] = set()
+        """Instruments of which a part of history is missing, so that nothing is recorded as complete."""
         self._noted_ns = 0
         self._published = self._requests = 0
 
@@ -173,7 +99,8 @@ class BarPublisher:
         if ahead := self._store.delete_after(self._clock.now() + MINUTE):
             self._log.warning("bars.dropped", count=ahead, reason="they lie ahead of the market clock, which went back")
         if self._keeps_history:
-            for instrument in watched:
+            self._history.watched = tuple(watched)
+            for instrument in self._history.watched:
                 self._keep(instrument)
 
     def _keep(self, instrument: str) -> None:
@@ -201,13 +128,17 @@ class BarPublisher:
 
     def report_gaps(self) -> None:
         """Publish all bar gaps, changed or not, since daemons rely on them once the feed is ready."""
-        self._reported = behind, holes = self.gaps()
-        self._report(BarGaps(daemon="feed", behind=behind, holes=holes))
+        self._reported = self._present_gaps()
+        self._report(self._reported)
 
     def report_changed_gaps(self) -> None:
         """Publish all bar gaps if they changed since the last report."""
-        if self.gaps() != self._reported:
+        if self._present_gaps() != self._reported:
             self.report_gaps()
+
+    def _present_gaps(self) -> BarGaps:
+        behind, holes = self.gaps()
+        return BarGaps(daemon="feed", behind=behind, holes=holes, lacking=self._lacks.levels)
 
     @property
     def is_fetching(self) -> bool:
@@ -301,7 +232,8 @@ class BarPublisher:
         if until_ns <= self._noted_ns or self._unstored:
             return
         self._noted_ns = until_ns
-        if whole := self._merge.mark_complete(until_ns):
+        open_ones = self._unanswered.union(self._lacks)
+        if whole := [name for name in self._merge.mark_complete(until_ns) if name not in open_ones]:
             with suppress(BarStoreDamaged):  # alerted with the bars themselves
                 self._store.mark_filled(whole, until_ns)
 
@@ -346,17 +278,48 @@ class BarPublisher:
         self._loaded.add(instrument)
         _, tries = self._due.pop(instrument, (0, 0))
         self._problems.pop(("HISTORY_MISSING", instrument), None)
+        self._note_answer(result)
         if result.new:
             self._log_completeness(result)
         new = {bar.start_ns for bar in result.new}
-        ready = self._merge.apply_history(result.fetch, result.fetched, result.new, self._clock.now())
+        # What need not have traded, or has no history, never holds live bars back.
+        final = not result.available or (not result.fetched and parsed_id(instrument)[1].kind.is_option)
+        ready = self._merge.apply_history(result.fetch, result.fetched, result.new, self._clock.now(), final=final)
         # What history repaired is in the store already; it ended before the first live bar that waited.
         repaired = [bar for bar in ready if bar.start_ns in new]
-        if instrument in self._merge.instruments_with_gaps:
+        if instrument in self._merge.instruments_with_gaps or instrument in self._lacks or result.unanswered:
             self._schedule_retry(instrument, tries)
         self.report_changed_gaps()
         self._publish_all(repaired)
         self._deliver(ready[len(repaired) :])
+
+    def _note_answer(self, result: FetchResult) -> None:
+        """Keep what history lacks, and say what it left out or does not have."""
+        instrument = result.fetch.instrument
+        missing = result.unanswered or result.problem
+        (self._unanswered.add if missing else self._unanswered.discard)(instrument)
+        self._note_lack(result)
+        if result.outside:
+            self._log.info("history.outside", instrument=instrument, left_out=result.outside)
+        if not result.available:
+            text = (
+                "the broker has no history: strategies enter once their look-back is there from live bars; with "
+                "ENABLE_HISTORICAL_DATA=false they do not wait for it"
+            )
+            self._problems["HISTORY_NONE", "feed"] = ActiveAlert(Severity.WARNING, text)
+        else:
+            self._problems.pop(("HISTORY_NONE", "feed"), None)
+
+    def _note_lack(self, result: FetchResult) -> None:
+        """Keep what history lacks of an instrument; each hole of which entries are denied is an alert."""
+        self._lacks.note(result.fetch.instrument, result.lack)
+        levels = {level.instrument: level for level in self._lacks.levels}
+        for code, subject in list(self._problems):
+            if code == "HISTORY_HOLE" and subject not in levels:
+                del self._problems[code, subject]
+        if result.available:
+            for name, level in levels.items():
+                self._problems["HISTORY_HOLE", name] = ActiveAlert(Severity.WARNING, self._lacks.text(level))
 
     def _log_completeness(self, result: FetchResult) -> None:
         """Minutes missing in history of hardly traded contracts matter only when they are many."""
@@ -364,9 +327,13 @@ class BarPublisher:
         if whole is None or not whole.gaps:
             self._log.info("history.loaded", instrument=instrument, bars=len(result.new), complete=1.0)
             return
+        if result.problem:
+            self._problems["HISTORY_INCOMPLETE", instrument] = ActiveAlert(Severity.WARNING, result.problem)
         share = round(whole.found_share, 4)
         self._log.info("history.loaded", instrument=instrument, bars=len(result.new), complete=share,
                        gaps=len(whole.gaps), missing=whole.expected - whole.found)  # fmt: skip
+        if result.problem:
+            return
         if whole.found_share >= INCOMPLETE:
             self._problems.pop(("HISTORY_INCOMPLETE", instrument), None)
             return
@@ -380,8 +347,10 @@ class BarPublisher:
         instrument = result.fetch.instrument
         text = f"no history of {instrument}: {result.error}; it is asked for again, or set ENABLE_HISTORICAL_DATA=false"
         self._problems["HISTORY_MISSING", instrument] = ActiveAlert(Severity.WARNING, text)
+        self._note_lack(result)
         ready = self._merge.apply_failure(result.fetch, self._clock.now())
-        if instrument not in self._loaded or instrument in self._merge.instruments_with_gaps:
+        holes = (*self._merge.instruments_with_gaps, *self._lacks)
+        if instrument not in self._loaded or instrument in holes:
             self._schedule_retry(instrument, self._due.get(instrument, (0, 0))[1])
         self.report_changed_gaps()
         self._deliver(ready)

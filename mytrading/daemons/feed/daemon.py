@@ -112,7 +112,7 @@ class DataManager(Daemon):
         )
         self.bars = BarPublisher(
             config, self.calendar, clock, problems, self.publisher.send_bar, self.wake,
-            lambda gaps: self.status.send(self.name, gaps),
+            lambda gaps: self.status.send(self.name, gaps), lambda: self.connections.all[0].rules.history,
         )  # fmt: skip
         self.rest_quotes = RestQuotes(self.sources, self.wake)
         self.open_interest = OpenInterestReader(self.sources)

@@ -31,6 +31,7 @@ from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, describe_order
 from mytrading.core.risk.runs.run import run_id_of
+from mytrading.core.time import iso_day
 from mytrading.daemons.gateway.book_queries import bared_legs, resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import control, ops
@@ -108,6 +109,21 @@ def accept_contracts(ctx: RequestContext, request: ops.AcceptContractsCommand) -
         at_ns=ctx.clock.now(), by=request.by, reason=request.reason,
     )  # fmt: skip
     return Decided((row,), ops.ContractsTaken(name=name, keys=keys, refused=others))
+
+
+def accept_history(ctx: RequestContext, request: ops.HistoryAcceptCommand) -> Decided:
+    """Return the row to journal that accepts holes in an instrument's past bars for today; `RequestRefused` if no
+    strategy watches it."""
+    watched = {symbol for run in ctx.config.strategies for symbol in run.symbols}
+    if request.instrument not in watched:
+        close = get_close_matches(request.instrument, watched, 3)
+        known = ", ".join(close or sorted(watched)[:8]) or "none"
+        raise RequestRefused(f"expected an instrument that a strategy watches ({known}), found {request.instrument}")
+    now = ctx.clock.now()
+    row = control.HistoryAccepted(
+        instrument=request.instrument, day=iso_day(now), at_ns=now, reason=request.reason, by=request.by
+    )
+    return Decided((row,), ops.HistoryAcceptTaken(instrument=row.instrument, day=row.day))
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:

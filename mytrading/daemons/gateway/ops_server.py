@@ -50,6 +50,7 @@ COMMANDS: dict[type, Callable[[RequestContext, Any], Decided]] = {
     ops.WithdrawCommand: operator_requests.withdraw,
     ops.AcknowledgeCommand: operator_requests.acknowledge,
     ops.AcceptContractsCommand: operator_requests.accept_contracts,
+    ops.HistoryAcceptCommand: operator_requests.accept_history,
     ops.PaperOrderCommand: operator_requests.paper_order,
     ops.CancelCommand: operator_requests.cancel,
     ops.ModifyCommand: operator_requests.modify,

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.rest.errors import ReadFailed, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import count_of, price_of
 from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, read_with_retries
-from mytrading.core.time import SECOND, ist_date, to_ns
+from mytrading.core.time import MINUTE, SECOND, ist_date, to_ns
 from mytrading.messages.market import Bar
 
 _LAST_S = 1 << 32
@@ -56,14 +56,17 @@ class Chunk(NamedTuple):
 
 
 class HistoryRange(NamedTuple):
-    """Bars of a range. A chunk without bars may be days without trading; `failed` ones were not answered."""
+    """Bars of a range. `failed` chunks were not answered, or lack days that must have bars. `outside` counts bars left
+    out because they lie outside continuous trading, `odd` are closed days with a daily bar."""
 
     bars: tuple[Bar, ...]
     chunks: tuple[Chunk, ...] = ()
+    outside: int = 0
+    odd: tuple[date, ...] = ()
 
     @property
     def failed(self) -> tuple[Chunk, ...]:
-        """Return the chunks of the range whose requests failed; empty if all were answered."""
+        """Return the chunks of the range with a problem; empty if all were answered whole."""
         return tuple(chunk for chunk in self.chunks if chunk.problem)
 
 
@@ -85,11 +88,12 @@ _decoder = msgspec.json.Decoder(_HistoryReply, strict=False)
 
 
 def fetch_history(
-    client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int, retries: Retries = ONCE
-) -> list[Bar]:
+    client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int, retries: Retries = ONCE,
+    late_minutes: int = 0,
+) -> list[Bar]:  # fmt: skip
     """Fetch the bars of `interval` (5m, 1h, 1d) from day `start` to `end` that ended by market time `now` (ns). A daily
-    bar lasts from midnight to midnight in India; rows without four positive prices are left out. Raises `ReadFailed`,
-    or what the client raises."""
+    bar lasts from midnight to midnight in India; rows without four positive prices are left out. `late_minutes` are
+    taken from each stamp of bars within a day. Raises `ReadFailed`, or what the client raises."""
     exchange, _, symbol = instrument.partition(":")
     bars_of = {"symbol": symbol, "exchange": exchange, "interval": "D" if interval == _DAILY else interval}
     days = {"start_date": start.isoformat(), "end_date": end.isoformat()}
@@ -103,39 +107,11 @@ def fetch_history(
         prices = (row.open, row.high, row.low, row.close)
         if not 0.0 < row.timestamp < _LAST_S or not all(price_of(price) for price in prices):
             continue
-        begin = int(row.timestamp) * SECOND
+        begin = int(row.timestamp) * SECOND - late_minutes * MINUTE
         if interval == _DAILY:  # stamped with midnight in UTC
-            begin = to_ns(ist_date(begin), time.min)
+            begin = to_ns(ist_date(int(row.timestamp) * SECOND), time.min)
         bars[row.timestamp] = Bar(instrument, interval, begin, begin + span, *prices, count_of(row.volume) or 0)
     return [bars[at] for at in sorted(bars) if bars[at].end_ns <= now]
-
-
-def fetch_range(
-    client: OpenAlgoClient,
-    instrument: str,
-    interval: str,
-    start: date,
-    end: date,
-    now: int,
-    gate: HistoryGate,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
-    retries: Retries = ONCE,
-) -> HistoryRange:
-    """Fetch the bars from day `start` to `end` that ended by `now` (market ns), in requests at the pace of `gate`. A
-    failed request is noted in its chunk, not raised. `progress` gets the number of requests done, and of all."""
-    bars: dict[int, Bar] = {}
-    done: list[Chunk] = []
-    spans = list(split_range(interval, start, end))
-    for first, last in spans:
-        gate.wait_turn()
-        try:
-            found = fetch_history(client, instrument, interval, first, last, now, retries)
-            done.append(Chunk(first, last, len(found)))
-            bars.update((bar.start_ns, bar) for bar in found)
-        except (ReadFailed, TransportFailed) as error:
-            done.append(Chunk(first, last, problem=str(error)))
-        progress(len(done), len(spans))
-    return HistoryRange(tuple(bars[at] for at in sorted(bars)), tuple(done))
 
 
 def interval_ns(interval: str) -> int:

@@ -61,6 +61,7 @@ class ContextBuilder:
             quote=quote,
             missing_bars=readiness.missing_bars(state, signal, leg),
             disbelieved=readiness.disbelieved_price(state, signal, leg, begun),
+            history_hole=readiness.history_hole(state, signal, now),
             enabled=state.entries_enabled(signal.strategy),
             halted=state.halted.get(owner.net, ""),
             confidence=state.confidence(account, leg.instrument),

@@ -53,6 +53,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     missing_bars: str = ""
     disbelieved: str = ""
     """Reason that the feed believes no price of the watched or ordered instrument."""
+    history_hole: str = ""
+    """The hole in past bars that the strategy's look-back reads over."""
     session_lost: str = ""
     wrong_mode: str = ""
     refused_broker: str = ""

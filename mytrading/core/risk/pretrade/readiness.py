@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mytrading.core.bars.history_proofs import lookback_gap
 from mytrading.core.orders.broker_gate import entry_refusal
 from mytrading.core.risk.runs.run_book import OPTION_PATIENCE
 from mytrading.core.risk.state.state import RiskState
-from mytrading.core.time import SECOND
+from mytrading.core.time import SECOND, format_ist, iso_day
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 from mytrading.messages.signals import Leg, Signal
@@ -84,6 +85,26 @@ def disbelieved_price(state: RiskState, signal: Signal, leg: Leg, begun: bool) -
         is_spot = name.partition(":")[0].endswith("_INDEX") and environment.underlying(name) == underlying
         if name == leg.instrument or (not begun and (name == signal.watch or is_spot)):
             return f"{name} is closed for entries: {reason}"
+    return ""
+
+
+def history_hole(state: RiskState, signal: Signal, now: int) -> str:
+    """Return which hole in past bars the look-back of a signal's strategy reads over at market `now`; empty if none, or
+    an operator accepted it for the day."""
+    if not (state.bars.lacking and signal.lookback_minutes):
+        return ""
+    calendar, run = state.environment.calendar, state.environment.strategies.get(signal.strategy)
+    watched = {signal.watch, *(run.symbols if run is not None else ())}
+    today = iso_day(now)
+    for level in state.bars.lacking:
+        name = level.instrument
+        if name not in watched or state.accepted_history.get(name) == today:
+            continue
+        exchange = name.partition(":")[0]
+        gap = lookback_gap(level.since_ns, level.gaps, calendar, exchange, signal.lookback_minutes, now)
+        if gap is not None:
+            begins, ends = (format_ist(at, "%d %b %H:%M") for at in gap)
+            return f"{signal.strategy} looks back over bars of {name} that are missing, {begins} to {ends}"
     return ""
 
 

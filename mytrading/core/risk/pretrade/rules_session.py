@@ -103,6 +103,10 @@ READINESS: tuple[Rule, ...] = (
     Rule("PRICE_DISBELIEVED", "REST quotes contradict the instrument's price, another has its token, or none comes.",
          "",
          lambda case: case.disbelieved and f"{case.disbelieved}; see `mytrading alerts`, exits go on", "disbelieved"),
+    Rule("HISTORY_HOLE", "The strategy looks back over past minutes that history does not have.", "",
+         lambda case: "" if case.begun or not case.history_hole else
+         f"{case.history_hole}; it is entered when they are there, or after `mytrading history accept`",
+         "history_hole"),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
          "wrong_mode"),

@@ -729,6 +729,10 @@ def _entries_closed(state: RiskState, row: control.EntriesClosed) -> None:
     state.closed = row.reasons
 
 
+def _history_accepted(state: RiskState, row: control.HistoryAccepted) -> None:
+    state.accepted_history[row.instrument] = row.day
+
+
 def _doubt(state: RiskState, row: JournalDoubt) -> None:
     state.doubted = row.active
 
@@ -760,6 +764,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     control.Heartbeat: _beat,
     control.BarGaps: _bars,
     control.EntriesClosed: _entries_closed,
+    control.HistoryAccepted: _history_accepted,
     JournalDoubt: _doubt,
     AccountHealth: lambda state, row: state.health.update({row.account: row}),
     ProtectionChanged: lambda state, row: state.protections.update({row.protection.owner: row.protection}),

@@ -125,6 +125,8 @@ class RiskState:
         self.bars = BarGaps(daemon="feed")
         self.closed: Mapping[str, str] = {}
         """Why the feed has no price that it believes, by instrument; no entry follows from such a one."""
+        self.accepted_history: dict[str, str] = {}
+        """The day (ISO) for which an operator accepted the holes in an instrument's history."""
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[OwnerKey, float] = {}

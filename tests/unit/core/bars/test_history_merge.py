@@ -82,6 +82,16 @@ def test_history_that_lags_is_asked_again() -> None:
     assert merge.apply_history(again, [bar(4), bar(5, 77.0)], [bar(5, 77.0)], after(6)) == [bar(5, 77.0)]
 
 
+def test_final_answer_without_the_minute_holds_live_bars_back_no_longer() -> None:
+    """An option that did not trade, or a broker without history."""
+    merge = resumed(5)
+    merge.add_live_bar(live(5, whole=False))
+    merge.add_live_bar(live(6))
+    (fetch,) = merge.take_due_requests(after(5), 0)
+    assert merge.apply_history(fetch, [], [], after(6), final=True) == [live(6).bar]
+    assert merge.take_due_requests(after(9), 0) == []
+
+
 def test_history_that_never_has_the_minute_leaves_a_counted_gap() -> None:
     merge = resumed(5)
     merge.add_live_bar(live(5, whole=False))

@@ -771,3 +771,16 @@ def test_strategy_that_hangs_in_its_history_gives_no_sign_of_life():
     with pytest.raises(KeyboardInterrupt):
         machine.open(bars, lambda: signs.append(1))
     assert len(signs) == 1 + 2
+
+
+def test_signal_says_how_many_minutes_its_strategy_looks_back_over():
+    class Average(Level):
+        def initialize(self):
+            self.add_indicator("SMA", period=4)
+            self.add_indicator("SMA", period=2)
+
+    machine = make_machine({"Average": Average, "Level": Level}, history=make_bars([NOTHING] * 20))
+    found = {row.strategy: row.lookback_minutes for row in step(machine, make_bar(20, UP)) if isinstance(row, Signal)}
+    assert found == {"Average": 4, "Level": 0}, "the slowest average is of four minutes"
+    longer = make_machine({"Average": Average}, make_run("Average", timeframes=("5m",)))
+    assert [host.lookback_minutes for host in longer.hosts] == [20]

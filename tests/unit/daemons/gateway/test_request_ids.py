@@ -11,13 +11,14 @@ import msgspec
 import pytest
 
 from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.time import iso_day
 from mytrading.daemons.gateway import ops_server as server_module
 from mytrading.daemons.gateway.daemon import REQUEST_FAILED, Gateway
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, ModeCleared
 from mytrading.messages.enums import OrderType, Product
-from mytrading.messages.run_config import RunConfig
+from mytrading.messages.run_config import RunConfig, StrategyRun
 from tests.kit.fake_broker import OrderBench
 from tests.kit.feed_process import runtime_folder
 from tests.kit.gateway_queries import ops_server
@@ -37,6 +38,7 @@ COMMANDS: tuple[ops.OperatorCommand, ...] = (
     ops.CloseCommand(request_id="r", by="me", instrument="NFO:A"),
     ops.CloseRunCommand(request_id="r", by="me", run="run-one"),
     ops.FlattenCommand(request_id="r", by="me"),
+    ops.HistoryAcceptCommand(request_id="r", by="me", instrument="NSE_INDEX:NIFTY"),
 )
 
 
@@ -161,3 +163,14 @@ def test_defect_in_a_query_refuses_it_and_raises_an_alert_until_it_works(
 def test_malformed_request_is_answered_with_what_was_expected_and_found(tmp_path: Path, sent: Any, said: str) -> None:
     reply = ops_server(run_config(tmp_path)).reply(msgspec.msgpack.encode(sent))
     assert isinstance(reply, ops.ErrorReply) and said in reply.error, reply
+
+
+def test_acceptance_of_history_names_its_day_and_is_refused_for_what_nobody_watches(config: RunConfig) -> None:
+    watched = StrategyRun(name="S", file="s.py", symbols=("NSE:SBIN",), long=None, short=None)
+    with running(msgspec.structs.replace(config, strategies=(watched,))) as gateway:
+        asked = ops.HistoryAcceptCommand(request_id="a", by="asha", instrument="NSE:SBIN", reason="seen")
+        found = send(gateway, asked)
+        today = iso_day(gateway.clock.now())
+        assert found == ops.HistoryAcceptTaken(instrument="NSE:SBIN", day=today)
+        refused = send(gateway, msgspec.structs.replace(asked, request_id="b", instrument="NSE:SBIM"))
+        assert isinstance(refused, ops.ErrorReply) and "expected an instrument that a strategy watches" in refused.error

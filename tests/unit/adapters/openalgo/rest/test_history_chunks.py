@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from datetime import date, timedelta
 
 import pytest
@@ -12,11 +13,15 @@ from mytrading.adapters.openalgo.rest.history import (
     CHUNK_DAYS,
     WINDOW_NS,
     HistoryGate,
-    fetch_range,
     interval_ns,
     split_range,
 )
+from mytrading.adapters.openalgo.rest.proven_history import ProvenHistory
+from mytrading.core.calendar import Calendar
 from mytrading.core.time import MINUTE
+from tests.kit.project import ROOT
+
+CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
 
 
 class Watch:
@@ -61,10 +66,11 @@ def test_range_of_an_unreachable_server_names_every_chunk_and_tells_its_progress
     client = OpenAlgoClient("http://127.0.0.1:1", "key", time.monotonic_ns)
     watch = Watch()
     reported: list[tuple[int, int]] = []
-    found = fetch_range(
-        client, "NSE:SBIN", "1m", date(2026, 1, 1), date(2026, 9, 1), 0, HistoryGate(lambda: watch.now, watch.wait),
-        lambda done, count: reported.append((done, count)),
-    )  # fmt: skip
+    gate = HistoryGate(lambda: watch.now, watch.wait)
+    history = ProvenHistory(client, CALENDAR, gate.wait_turn, lambda: watch.now)
+    found = history.fetch_range(
+        "NSE:SBIN", "1m", date(2026, 1, 1), date(2026, 9, 1), 0, lambda done, count: reported.append((done, count))
+    )
     assert found.bars == ()
     assert [(chunk.first, chunk.last) for chunk in found.failed][:2] == [
         (date(2026, 1, 1), date(2026, 3, 1)),
