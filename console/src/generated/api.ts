@@ -384,6 +384,8 @@ export interface FeedSource {
   ticked: number;
   connections: number;
   problem: string;
+  broker: string;
+  listed: boolean;
 }
 
 /** An instrument that the feed subscribes at the active source. */
