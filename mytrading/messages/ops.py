@@ -334,6 +334,7 @@ class AcceptContractsCommand(Command[ContractsTaken], frozen=True, kw_only=True,
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     expected: tuple[str, ...] = ()
+    reason: str = ""
 
 
 class HistoryAcceptCommand(Command[HistoryAcceptTaken], frozen=True, kw_only=True, tag="history_accept"):
