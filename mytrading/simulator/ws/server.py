@@ -69,7 +69,7 @@ class FeedServer:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-                    self._answer(client, message.data)
+                    self.answer(client, message.data)
         finally:
             self._hub.remove_client(client)
             for task in tasks:
@@ -82,7 +82,8 @@ class FeedServer:
             with suppress(ConnectionError):
                 await client.socket.close(code=_AUTH_TIMEOUT_CODE, message=b"auth timeout")
 
-    def _answer(self, client: Client, raw: str | bytes) -> None:
+    def answer(self, client: Client, raw: str | bytes) -> None:
+        """Answer one message of a client, or queue the error frame that refuses it."""
         try:
             message = _parse(raw)
             verb = message.get("action") or message.get("type")
