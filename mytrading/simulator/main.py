@@ -36,6 +36,7 @@ from mytrading.simulator.market.world import MOST, SimulatedWorld, with_generate
 from mytrading.simulator.rest.dispatcher import API_ROUTES, Dispatcher
 from mytrading.simulator.settings.options import BadOption, FaultSetting, SimulatorOptions
 from mytrading.simulator.settings.personality import personality
+from mytrading.simulator.venue.broker_feed import repeat_quotes
 from mytrading.simulator.venue.driver import Driver, LockStep
 from mytrading.simulator.venue.followed import FollowedWorld, Follower
 from mytrading.simulator.venue.store import BookStore, Origin
@@ -85,6 +86,8 @@ async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None
     reports = monitored is not None and monitored.process.monitoring
     if monitored is not None and reports:
         beside.append(_report(monitored))
+    if venue.personality.feed is not None and venue.personality.feed.socket.repeat_seconds:
+        beside.append(repeat_quotes(venue.hub, venue.clock))
     if options.faults_file is not None:
         faults = FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue))
         beside.append(EditedFile(options.faults_file, "the faults stay as they are", faults.read).run())

@@ -27,8 +27,13 @@ from mytrading.simulator.ws.hub import Altered, Hub
 
 _NUMBER = re.compile(rb'(?<!"mode"):-?\d+(?:\.\d+)?(?=[,}])')
 _SIDES = re.compile(rb'("(?:bid|ask|price)"):-?\d+(?:\.\d+)?(?=[,}])')
+_LAST_PRICE = re.compile(rb'("ltp"):[^,}]+')
 _DEPTH = 10_000
 _STRANGER = "990000000001"
+
+
+def _without_price_in_depth(frame: bytes) -> bytes:
+    return _LAST_PRICE.sub(rb"\1:0", frame, count=1) if b'"depth":{' in frame else frame
 
 
 def _torn(frame: bytes) -> bytes:
@@ -102,7 +107,7 @@ class QuoteSender:
         self._overtaken: dict[str, SimulatedQuote] = {}
 
     def with_faults(self, quote: SimulatedQuote) -> SimulatedQuote | None:
-        """Return a quote as the active faults alter it (stalled, wrong or zero price); None if it is not to be sent."""
+        """Return a quote as the active faults alter it (stalled, wrong price, empty side); None if it is not sent."""
         name = quote.instrument.id
         if self._faults.fire("ws_mute", instrument=name) is not None:
             return None
@@ -115,6 +120,10 @@ class QuoteSender:
             quote = _scaled(quote, wrong.number("factor"))
         if self._faults.fire("price_zero", instrument=name) is not None:
             quote = _scaled(quote, 0.0)
+        if (odd := self._faults.fire("ltp_wrong", instrument=name)) is not None:
+            quote = replace(quote, ltp=odd.number("ltp"))
+        if (empty := self._faults.fire("side_empty", instrument=name)) is not None:
+            quote = replace(quote, bid=0.0) if empty.text("side") == "BUY" else replace(quote, ask=0.0)
         return quote
 
     def send(self, true: SimulatedQuote) -> None:
@@ -132,8 +141,9 @@ class QuoteSender:
             self._overtaken[name] = quote
             return
         twice = self._faults.fire("ws_duplicated", instrument=name)
+        priceless = self._faults.fire("depth_price_zero", instrument=name) is not None
         for _ in range(1 + (int(twice.number("times")) if twice is not None else 0)):
-            self._hub.publish(quote)
+            self._hub.publish(quote, _without_price_in_depth if priceless else None)
         if (late := self._overtaken.pop(name, None)) is not None:
             self._hub.publish(late)
 

@@ -13,6 +13,7 @@ from mytrading.runtime.host.clock import machine_now
 from mytrading.simulator.faults.registry import FAULTS, parse_fault_setting, route_problem
 from mytrading.simulator.formats.schema import Fields
 from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.rest.data_routes import token_of
 from mytrading.simulator.rest.request import Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
 
@@ -152,6 +153,17 @@ async def login(call: RestCall) -> Reply:
 async def orders(call: RestCall) -> Reply:
     """Answer every placeorder request that was handled, with the machine time of its receipt."""
     return success(data=list(call.venue.received))
+
+
+async def sent(call: RestCall) -> Reply:
+    """Answer the true quotes of one instrument that went to the socket of a live server, before its broker's adapter
+    made frames of them, each as [market ns, last price, volume of the day]; and the instrument's token."""
+    venue, fields = call.venue, call.fields
+    instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
+    if instrument is None:
+        return error(400, f"Symbol {fields['symbol']} not found on {fields['exchange']}")
+    quotes = venue.sent.of(instrument.id) if venue.sent is not None else []
+    return success(data={"token": token_of(venue, instrument), "quotes": quotes})
 
 
 async def state(call: RestCall) -> Reply:

@@ -13,9 +13,12 @@ from mytrading.core.instruments.symbology import expiry_label, instrument_id
 from mytrading.core.time import IST, MILLISECOND, ist_date, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.faults.effects import wrong_contract_rows
+from mytrading.simulator.formats.broker_history import failed_chunk, told_history, told_quote
 from mytrading.simulator.formats.frames import Body, depth_levels
 from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.market.history import Row
 from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, success
+from mytrading.simulator.settings.feed_profile import HistoryForm
 from mytrading.simulator.venue.venue import SimulatedVenue
 
 _EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
@@ -84,7 +87,7 @@ _BAR = ("open", "high", "low", "close", "volume")
 
 async def quotes(call: RestCall) -> Reply:
     """Answer the present quote of one instrument."""
-    return success(data=_quote_row(present_quote(call.venue, _listed(call))))
+    return success(data=_told_row(call.venue, present_quote(call.venue, _listed(call)), "quotes"))
 
 
 async def multiquotes(call: RestCall) -> Reply:
@@ -97,7 +100,8 @@ async def multiquotes(call: RestCall) -> Reply:
         if instrument is None:
             unknown.append({"symbol": symbol, "exchange": exchange, "error": unknown_text(exchange, symbol)})
         else:
-            found.append({"symbol": symbol, "exchange": exchange, "data": _quote_row(present_quote(venue, instrument))})
+            row = _told_row(venue, present_quote(venue, instrument), "multiquotes")
+            found.append({"symbol": symbol, "exchange": exchange, "data": row})
     if not found:
         return error(400, "No valid symbols found", invalid_symbols=unknown)
     return success(results=[*unknown, *found])
@@ -118,6 +122,8 @@ async def depth(call: RestCall) -> Reply:
         totalbuyqty=sum(level["quantity"] for level in bids),
         totalsellqty=sum(level["quantity"] for level in asks),
     )
+    if (feed := call.venue.personality.feed) is not None and feed.rest.depth_without_price:
+        del row["ltp"]
     return success(data=row)
 
 
@@ -129,14 +135,31 @@ async def history(call: RestCall) -> Reply:
     if fields["source"] == "db":
         text = f"No data found for {symbol}:{exchange} interval {interval} in local database."
         return error(404, f"{text} Download data first using Historify.")
-    if interval not in _MINUTES:
+    form = venue.personality.feed.history if venue.personality.feed is not None else None
+    if interval not in _MINUTES or (form is not None and form.intervals and interval not in form.intervals):
         return error(500, f"Error fetching historical data: Unsupported timeframe: {interval}")
     minutes, first, now = _MINUTES[interval], fields["start_date"], venue.clock.now()
     rows = await asyncio.to_thread(venue.history.rows, instrument, minutes, first, fields["end_date"], now)
+    if form is not None:
+        if (told := _told_history(venue, form, instrument, rows, minutes)) is None:
+            return success(data=[]) if form.failed == "empty" else error(500, "Error fetching historical data")
+        rows = told
     begins = venue.history.earliest(instrument, minutes, venue.clock.now())
     if first < begins and not venue.world.silent:
         return success(data=rows, message=f"Bars of {interval} begin on {begins}; the simulator has none before")
     return success(data=rows)
+
+
+def _told_history(
+    venue: SimulatedVenue, form: HistoryForm, instrument: Instrument, rows: list[Row], minutes: int
+) -> list[Row] | None:
+    """What a live server's broker makes of these bars; None if it fails to give any."""
+    failure = venue.faults.fire("history_failure", instrument=instrument.id)
+    left = rows if failure is None else failed_chunk(form, rows) if failure.flag("chunk") else None
+    if left is None:
+        return None
+    abroad = venue.faults.fire("server_abroad") is not None
+    return told_history(form, left, minutes, ist_date(venue.clock.now()), abroad=abroad)
 
 
 async def ticker(call: RestCall) -> Reply:
@@ -160,6 +183,8 @@ async def ticker(call: RestCall) -> Reply:
     stamp = "%Y-%m-%d" if interval == "D" else "%Y-%m-%d,%H:%M:%S"
     lines = []
     for row in reply.body["data"]:
+        if "timestamp" not in row:
+            continue
         at = datetime.fromtimestamp(row["timestamp"], IST).strftime(stamp)
         lines.append(",".join(map(str, (f"{exchange}:{name}", at, *(row[part] for part in _BAR)))))
     return Reply(200, {}, "\n".join(lines) or "\n", "text/plain")
@@ -179,7 +204,7 @@ async def symbol(call: RestCall) -> Reply:
     if instrument is None:
         return error(404, f"Symbol {fields['symbol']} not found in exchange {fields['exchange']}")
     number = next(i for i, listed in enumerate(venue.listing, start=1) if listed is instrument)
-    return success(data={"id": number, **_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1})
+    return success(data={"id": number, **_contract_row(venue, instrument), "freeze_qty": instrument.freeze_qty or 1})
 
 
 async def search(call: RestCall) -> Reply:
@@ -188,7 +213,7 @@ async def search(call: RestCall) -> Reply:
     if not (words := fields["query"].upper().split()):
         return error(400, "Query parameter is required and cannot be empty")
     rows = [
-        {**_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1}
+        {**_contract_row(venue, instrument), "freeze_qty": instrument.freeze_qty or 1}
         for instrument in venue.current_listing()
         if fields["exchange"] in ("", instrument.exchange)
         and all(word in f"{instrument.symbol} {instrument.name}" for word in words)
@@ -214,7 +239,7 @@ async def instruments(call: RestCall) -> Reply:
     """Answer all contracts of an exchange, as JSON or CSV."""
     venue, fields = call.venue, call.fields
     listed = [item for item in venue.current_listing() if item.exchange == fields["exchange"]]
-    rows = [_contract_row(item) for item in listed]
+    rows = [_contract_row(venue, item) for item in listed]
     if (wrong := venue.faults.fire("list_wrong", route="instruments")) is not None:
         rows = wrong_contract_rows(wrong, listed, rows)
     if fields["format"] == "json":
@@ -257,7 +282,22 @@ def _quote_row(quote: SimulatedQuote) -> Body:
     return {name: getattr(quote, name) for name in names}
 
 
-def _contract_row(instrument: Instrument) -> Body:
+def token_of(venue: SimulatedVenue, instrument: Instrument) -> str:
+    """Return the token that the server lists for an instrument: a broker's count up within each segment."""
+    feed = venue.personality.feed
+    numbered = feed is not None and not feed.socket.recorded
+    return venue.tokens.of(instrument.id) if numbered else instrument.token or instrument.id
+
+
+def _told_row(venue: SimulatedVenue, quote: SimulatedQuote, route: str) -> Body:
+    row, feed = _quote_row(quote), venue.personality.feed
+    if feed is None:
+        return row
+    bare = venue.faults.fire("quotes_bare", route=route) is not None
+    return told_quote(feed.rest, row, quote, many=route == "multiquotes", bare=bare)
+
+
+def _contract_row(venue: SimulatedVenue, instrument: Instrument) -> Body:
     kind = InstrumentKind.EQ if instrument.kind is InstrumentKind.INDEX else instrument.kind
     return {
         "brexchange": instrument.exchange.removesuffix("_INDEX"),
@@ -270,5 +310,5 @@ def _contract_row(instrument: Instrument) -> Body:
         "strike": instrument.strike,
         "symbol": instrument.symbol,
         "tick_size": instrument.tick_size,
-        "token": instrument.token or instrument.id,
+        "token": token_of(venue, instrument),
     }

@@ -165,6 +165,7 @@ _BENCH: dict[str, Route] = {
     "fault DELETE": Route(control_routes.end_fault, FAULT_NAME, 0, method="DELETE"),
     "login": Route(control_routes.login, schema.ACCOUNT, 0),
     "orders": Route(control_routes.orders, schema.ACCOUNT, 0, method="GET"),
+    "sent": Route(control_routes.sent, schema.SYMBOL, 0),
     "state": Route(control_routes.state, schema.ACCOUNT, 0, method="GET"),
 }
 _PROBES: dict[str, Route] = {

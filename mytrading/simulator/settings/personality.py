@@ -23,6 +23,7 @@ from mytrading.simulator.settings.broker_profile import (
     broker_profile,
     broker_profiles,
 )
+from mytrading.simulator.settings.feed_profile import FeedProfile, feed_profile
 from mytrading.simulator.settings.options import BadOption
 
 # The distance of protected orders, by slabs of price as in OpenAlgo 2.0.2.
@@ -40,10 +41,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Personality:
-    """A role, and the broker behind a live one."""
+    """A role, and behind a live one the broker, its books and its market data."""
 
     role: Role = Role.PAPER
     broker: BrokerProfile | None = None
+    feed: FeedProfile | None = None
 
     @property
     def rules(self) -> FillRules:
@@ -61,7 +63,7 @@ def personality(role: str, broker: str) -> Personality:
         return Personality(Role(role))
     if (profile := broker_profile(broker or PLAIN)) is None:
         raise BadOption(f"--broker: expected one of {', '.join((*broker_profiles(), *ALIASES))}, found {broker!r}")
-    return Personality(Role.LIVE, profile)
+    return Personality(Role.LIVE, profile, feed_profile(profile.name))
 
 
 def as_sent(request: OrderRequest, instrument: Instrument | None, mark: Mark | None, sent: SentOrders) -> OrderRequest:

@@ -25,6 +25,7 @@ from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.simulator.faults.effects import OrderSender, QuoteSender
 from mytrading.simulator.faults.registry import Faults
+from mytrading.simulator.formats.broker_frames import BrokerFrames
 from mytrading.simulator.formats.frames import BROKER, Body, depth_levels, order_frame
 from mytrading.simulator.formats.live_rows import LiveRows, live_order_frame
 from mytrading.simulator.formats.rows import AnalyzerRows
@@ -33,6 +34,7 @@ from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.world import SimulatedWorld, settlement_value
 from mytrading.simulator.settings import personality as personalities
 from mytrading.simulator.settings.broker_profile import PLAIN, BrokerProfile, broker_profiles
+from mytrading.simulator.venue.broker_feed import SegmentTokens, TrueQuotes
 from mytrading.simulator.venue.store import BookStore
 from mytrading.simulator.ws.hub import Hub
 
@@ -140,7 +142,15 @@ class SimulatedVenue:
         self.world = world
         self.history = MarketHistory(world)
         self.personality = personality
-        self.hub = Hub(self.broker, as_served=personality.role is not personalities.Role.PAPER)
+        self.tokens = SegmentTokens(lambda: self.listing)
+        self.hub = Hub(
+            self.broker,
+            as_served=personality.role is not personalities.Role.PAPER,
+            frames=BrokerFrames(personality.feed.socket, self.broker) if personality.feed is not None else None,
+            token_of=self.tokens.of,
+        )
+        self.sent = TrueQuotes() if personality.feed is not None else None
+        """The true quotes behind the frames of a broker."""
         self.faults = Faults()
         self.session = BrokerSession(self.faults, clock.now)
         self.updates = OrderSender(self.hub, self.faults)
@@ -391,6 +401,8 @@ class SimulatedVenue:
         """Send a quote to its subscribers, as the active faults of the feed alter it."""
         if quote.instrument.id not in self.hub.watched_instruments or self.session.rolled_over:
             return
+        if self.sent is not None:
+            self.sent.record(quote)
         self.quotes.send(quote)
         self.disconnect_if_faulty()
 

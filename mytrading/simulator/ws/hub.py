@@ -12,9 +12,12 @@ from collections.abc import Callable, Collection, Iterable, KeysView
 
 import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
+from msgspec.structs import replace
 
+from mytrading.core.instruments.symbology import split_id
 from mytrading.runtime.host.clock import machine_now
-from mytrading.simulator.formats.frames import BROKER, DEPTH, Body, market_frame, served_frame
+from mytrading.simulator.formats.broker_frames import BrokerFrames
+from mytrading.simulator.formats.frames import BROKER, DEPTH, QUOTE, Body, market_frame, served_frame
 from mytrading.simulator.market.day import SimulatedQuote
 
 Altered = Callable[[bytes], bytes]
@@ -104,6 +107,20 @@ def _is_for(held: Collection[int], kind: int, mode: int) -> bool:
     return len(held) == 1 or not any(mode < other <= kind for other in held)
 
 
+def _under_modes(instrument: str, kind: int, body: Body, modes: Iterable[int]) -> list[tuple[Key, Body]]:
+    """A frame of a kind under each of the modes that may get it."""
+    return [
+        ((instrument, kind, mode), body if mode == kind else {**body, "mode": mode}) for mode in modes if mode <= kind
+    ]
+
+
+def _under_name(other: str, key: Key, body: Body) -> tuple[Key, Body]:
+    """A frame under the name of another instrument."""
+    exchange, symbol = split_id(other)
+    named = {"symbol": symbol, "exchange": exchange}
+    return (other, *key[1:]), {**body, **named, "data": {**body["data"], **named}}
+
+
 class Client:
     """One connection: its subscriptions and what still has to be sent."""
 
@@ -190,11 +207,23 @@ class Client:
 class Hub:
     """All connections by subscription. `sent` counts frames; `on_send` is called after each.
 
-    With `as_served` quotes have the fields of a running server's and no more.
+    With `as_served` quotes have the fields of a running server's and no more; with `frames` those of a broker's
+    adapter, and its ways: `token_of` gives an instrument's token, by which some of them find subscriptions.
     """
 
-    def __init__(self, broker: str = BROKER, *, as_served: bool = False) -> None:
+    def __init__(
+        self,
+        broker: str = BROKER,
+        *,
+        as_served: bool = False,
+        frames: BrokerFrames | None = None,
+        token_of: Callable[[str], str] = str,
+    ) -> None:
         self._broker, self._as_served = broker, as_served
+        self.frames, self._token_of = frames, token_of
+        self._by_token: dict[str, list[str]] = {}
+        """Watched instruments by token, in the order of their subscription; only where the token alone is looked at."""
+        self._newest: dict[str, SimulatedQuote] = {}
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
         self._pool = BrokerSubscriptions()
@@ -229,6 +258,8 @@ class Hub:
 
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:
         """Subscribe a client to an instrument's quotes in a mode (LTP, Quote or Depth); no effect if it has that."""
+        if self.frames is not None and self.frames.form.token and instrument not in self._listeners:
+            self._by_token.setdefault(self._token_of(instrument), []).append(instrument)
         modes = client.modes.setdefault(instrument, [])
         if mode in modes:
             return
@@ -253,6 +284,9 @@ class Hub:
             self._pool.remove(instrument, mode, listeners)
         if not listeners:
             del self._listeners[instrument]
+            self._newest.pop(instrument, None)
+            if instrument in (watched := self._by_token.get(self._token_of(instrument), [])):
+                watched.remove(instrument)
 
     def remove_client(self, client: Client) -> None:
         """Remove a connection and end its subscriptions."""
@@ -269,36 +303,75 @@ class Hub:
         bodies = self._bodies(quote, listeners)
         self._pool.count_quote(instrument)
         self.published_ns = machine_now()
-        for key, body in bodies:
-            _, kind, mode = key
-            clients = [client for client in listeners[mode] if _is_for(client.modes[instrument], kind, mode)]
-            frame = _encode(body) if clients else b""
-            if altered is not None:
-                frame = altered(frame)
-            self.frames_sent += len(clients)
-            for client in clients:
-                client.put(key, frame)
+        self._queue(instrument, bodies, altered)
+        if self.frames is not None and self.frames.form.repeat_seconds:
+            self._newest[instrument] = quote
+
+    def _queue(self, instrument: str, bodies: list[tuple[Key, Body]], altered: Altered | None) -> None:
+        """Queue the frames of a message for the subscribers whom it reaches."""
+        for reached in self._reached(instrument):
+            listeners = self._listeners[reached]
+            for key, body in bodies if reached == instrument else [_under_name(reached, *one) for one in bodies]:
+                _, kind, mode = key
+                clients = [client for client in listeners.get(mode, ()) if _is_for(client.modes[reached], kind, mode)]
+                frame = _encode(body) if clients else b""
+                if altered is not None:
+                    frame = altered(frame)
+                self.frames_sent += len(clients)
+                for client in clients:
+                    client.put(key, frame)
+
+    def _reached(self, instrument: str) -> list[str]:
+        """Return the subscribed instruments that a message of `instrument` is taken for: itself, or, where the adapter
+        looks at the token alone, all of that token or the one that was subscribed last."""
+        if not self._by_token:
+            return [instrument]
+        sharing = self._by_token[self._token_of(instrument)]
+        assert self.frames is not None
+        return sharing[-1:] if self.frames.form.token == "last" else list(sharing)
+
+    def repeat(self, now: int) -> None:
+        """Send what was sent last of each instrument again, with the stamp of `now` (market ns)."""
+        for instrument, quote in list(self._newest.items()):
+            self._queue(instrument, self._bodies(replace(quote, at_ns=now), self._listeners[instrument]), None)
 
     def send_current_quote(self, client: Client, quote: SimulatedQuote, mode: int) -> None:
         """Queue the present quote in `mode` for a client that has just subscribed to it."""
+        if quote.instrument.id not in self._reached(quote.instrument.id):
+            return
         for key, body in self._bodies(quote, (mode,)):
             if _is_for(client.modes[quote.instrument.id], key[1], mode):
                 client.put(key, _encode(body))
 
-    def _bodies(self, quote: SimulatedQuote, modes: Iterable[int]) -> list[tuple[Key, Body]]:
+    def _bodies(self, quote: SimulatedQuote, modes: Collection[int]) -> list[tuple[Key, Body]]:
         """The frames of a quote, fullest first, each under every mode that may get it."""
         instrument = quote.instrument.id
+        if self.frames is not None:
+            return self._broker_bodies(self.frames, quote, modes)
         full, found = self._pool.sends_depth(instrument), []
         for kind in self._pool.frame_modes(instrument):
             if self._as_served:
                 body = served_frame(quote, kind, self._broker, full=full)
             else:
                 body = market_frame(quote, kind, self._broker)
-            found += [
-                ((instrument, kind, mode), body if mode == kind else {**body, "mode": mode})
-                for mode in modes
-                if mode <= kind
-            ]
+            found += _under_modes(instrument, kind, body, modes)
+        return found
+
+    def _broker_bodies(
+        self, frames: BrokerFrames, quote: SimulatedQuote, modes: Collection[int]
+    ) -> list[tuple[Key, Body]]:
+        instrument, found = quote.instrument.id, list[tuple[Key, Body]]()
+        full, held = self._pool.sends_depth(instrument), self._listeners[instrument]
+        quote = frames.begin_quote(quote)
+        for kind in self._pool.frame_modes(instrument):
+            for body in frames.frames(quote, kind, held, full=full):
+                if frames.form.sent_as:
+                    under = modes if frames.form.sent_as == "all" else (next(iter(held)),)
+                    found += [((instrument, mode, mode), {**body, "mode": mode}) for mode in under if mode in modes]
+                    continue
+                found += _under_modes(instrument, kind, body, modes)
+                if QUOTE in modes and (again := frames.after_depth(quote, body)) is not None:
+                    found.append(((instrument, QUOTE, QUOTE), again))
         return found
 
     def publish_order(self, body: object, altered: Altered | None = None) -> None:

@@ -16,8 +16,10 @@ from aiohttp import WSMsgType, web
 
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.codec import UNREADABLE
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.runtime.host.clock import machine_now
 from mytrading.simulator.formats.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER, Body
+from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.ws.hub import Client
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class FeedServer:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
-                    self._answer(client, message.data)
+                    self.answer(client, message.data)
         finally:
             self._hub.remove_client(client)
             for task in tasks:
@@ -80,7 +82,8 @@ class FeedServer:
             with suppress(ConnectionError):
                 await client.socket.close(code=_AUTH_TIMEOUT_CODE, message=b"auth timeout")
 
-    def _answer(self, client: Client, raw: str | bytes) -> None:
+    def answer(self, client: Client, raw: str | bytes) -> None:
+        """Answer one message of a client, or queue the error frame that refuses it."""
         try:
             message = _parse(raw)
             verb = message.get("action") or message.get("type")
@@ -139,6 +142,8 @@ class FeedServer:
             instrument = self._venue.instrument(instrument_id(str(exchange), str(symbol)))
             if instrument is None:
                 row.update(status="error", message=f"Token not found for {symbol} on {exchange}")
+            elif self._refuses(instrument, mode):
+                row.update(status="error", message=f"{MODE_NAMES[mode]} is not supported for {symbol} on {exchange}")
             else:
                 self._hub.subscribe(client, instrument.id, mode)
                 fresh.append(instrument)
@@ -155,9 +160,18 @@ class FeedServer:
         client.send(_echo(body, message))
         for instrument in fresh:
             quote = self._venue.quote(instrument)
-            shown = self._venue.quotes.with_faults(quote) if quote is not None and quote.open else None
+            shown = self._venue.quotes.with_faults(quote) if quote is not None and self._is_shown(quote) else None
             if shown is not None:
                 self._hub.send_current_quote(client, shown, mode)
+
+    def _refuses(self, instrument: Instrument, mode: int) -> bool:
+        frames = self._hub.frames
+        return frames is not None and frames.refuses(mode, is_index=instrument.kind is InstrumentKind.INDEX)
+
+    def _is_shown(self, quote: SimulatedQuote) -> bool:
+        """True if a subscription is answered with the present quote: once there is one today, or at brokers that send
+        a snapshot before that."""
+        return bool(quote.open) or (self._hub.frames is not None and self._hub.frames.form.snapshot)
 
     def _unsubscribe(self, client: Client, message: Body) -> None:
         listed = isinstance(message.get("symbols"), list)
