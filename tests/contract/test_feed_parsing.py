@@ -143,7 +143,8 @@ def test_open_interest_of_a_broker_that_gives_a_wrong_one_is_not_given() -> None
     full = {**QUOTE, "depth": BOOK, "oi": 589824, "open_interest": 589824}
     cut = {name: value for name, value in full.items() if name != "depth"}
     parser, wrong = FrameParser(), FeedRules(has_open_interest=False)
-    assert tick(frame(full, 3)).quote.open_interest == 589824
+    believed = parser.parse(frame(full, 3), 11, 22, FeedRules())
+    assert isinstance(believed, Tick) and believed.quote.open_interest == 589824
     for data in (frame(full, 3), frame(cut, 2), frame({**full, "open": ""}, 3)):
         parsed = parser.parse(data, 11, 22, wrong)
         assert isinstance(parsed, Tick) and parsed.quote.open_interest is None

@@ -46,7 +46,7 @@ class InstrumentQuote:
 
     __slots__ = (
         "_book", "_book_kind", "_counted", "_counted_kind", "_frame", "_interest", "_is_whole", "_kind", "_last",
-        "_low_ns", "_lows", "_price_kind", "_quoted_ns", "_shown", "_stamp_ns", "_takes_book",
+        "_low_ns", "_lows", "_price_kind", "_quoted_ns", "_said", "_shown", "_stamp_ns", "_takes_book",
         "_takes_volume", "_until_ns", "_volume", "is_empty", "news", "priced", "quote", "recounts",
     )  # fmt: skip
 
@@ -65,6 +65,8 @@ class InstrumentQuote:
         """Kinds of the last priced frame and of those frames."""
         self._volume = self._lows = self._low_ns = 0
         self._quoted_ns = -BOOK_NS
+        self._said: int | None = None
+        """The volume of the last frame that had one, whatever it counts."""
         self._frame: Quote | None = None
         self._kind = 0
         self._is_whole = self._takes_book = self._takes_volume = False
@@ -91,6 +93,8 @@ class InstrumentQuote:
             self._volume, self._lows = frame.volume or 0, 0
         if frame.open_interest is not None:
             self._interest = frame
+        if frame.volume is not None:
+            self._said = frame.volume
         if self.priced:
             self._price_kind = self._kind
         if self.quote is not None:
@@ -185,15 +189,17 @@ class QuoteFields:
     @staticmethod
     def _news(found: InstrumentQuote, frame: Quote, quote: Quote) -> int:
         """Return what a quote says that is new: CHANGED; STAMPED if its frame's trade time is later than any before,
-        as kinds of frames round it differently; or SAME."""
+        as kinds of frames round it differently; or SAME. A field that the frame lacks says nothing, though it may have
+        grown too old to be known."""
         shown = found._shown
-        if (
-            shown is None
-            or quote.volume != shown.volume
-            or quote.bid != shown.bid
-            or quote.ask != shown.ask
-            or quote.ltp != shown.ltp
-        ):
+        if shown is None or quote.ltp != shown.ltp:
+            return CHANGED
+        if frame.volume is not None:  # what does not count the day's volume says that something traded
+            said, known = (frame.volume, found._said) if quote.volume is None else (quote.volume, shown.volume)
+            if said != known:
+                return CHANGED
+        has_book = frame.bid is not None or frame.ask is not None or found._kind == DEPTH
+        if has_book and (quote.bid != shown.bid or quote.ask != shown.ask):
             return CHANGED
         stamp = frame.exchange_ns
         if stamp is None or stamp <= found._stamp_ns:

@@ -74,7 +74,7 @@ class ReadPlan:
         self._wanted: list[ReadRequest] = []
         self._newest = self._quiet_until = self._last = _LONG_AGO
         self._read_at = dict.fromkeys(("orders", "positions", "funds"), _LONG_AGO)
-        self._streaming = True
+        self._streaming, self._hidden = True, False
 
     def set_stream_up(self, up: bool) -> None:
         """Record whether the order update stream is up; without it only the order book shows a fill."""
@@ -97,7 +97,8 @@ class ReadPlan:
         if not proof and machine_ns - self._last < wait:
             return None
         every = rules.orders_every if self._streaming else min(rules.orders_every, rules.orders_every_offline)
-        intervals = zip(self._read_at.values(), (every, rules.positions_every, rules.funds_every), strict=True)
+        positions_every = min(every, rules.positions_every) if self._hidden else rules.positions_every
+        intervals = zip(self._read_at.values(), (every, positions_every, rules.funds_every), strict=True)
         orders, positions, funds = (machine_ns - read_at >= interval for read_at, interval in intervals)
         if not (orders or positions or funds or self._wanted):
             return None
@@ -137,7 +138,12 @@ class ReadPlan:
         self._read_at |= dict.fromkeys(read, machine_ns if ok else _LONG_AGO)
 
     def void_if_outdated(self, books: BooksRead) -> BooksRead:
-        """Return the books and record them as newest; with all contents None if one begun later was passed before."""
+        """Return the books and record them as newest; with all contents None if one begun later was passed before.
+
+        While a row hides whose units the position book shows, entries wait, so that book is read as often as orders.
+        """
+        if books.positions is not None:
+            self._hidden = any(row.book == POSITIONS and not row.instrument for row in books.unread_rows)
         if books.began_machine_ns < self._newest:
             return replace(books, orders=None, trades=None, positions=None)
         if books.orders is not None:

@@ -140,6 +140,20 @@ def test_order_books_follow_each_ten_seconds_positions_each_minute() -> None:
     assert [positions for *_, positions in seen] == [False] * 5 + [True]
 
 
+def test_entries_waited_a_minute_after_a_position_row_without_a_symbol_was_gone() -> None:
+    plan, seen = started(), []
+    row = UnreadRow(book="positions", broker_order_id="", instrument="")
+    for second in range(1, 91):
+        if (job := plan.take_next_job(T0 + second * SECOND)) is None:
+            continue
+        plan.on_read_ended(job, T0 + second * SECOND, ok=True)
+        seen += [second] if job.positions else []
+        rows = (row,) if second == 60 else ()
+        at = T0 + second * SECOND
+        plan.void_if_outdated(books(at, at, positions=() if job.positions else None, unread_rows=rows))
+    assert seen == [60, 70]  # and at 130 again
+
+
 def test_order_book_follows_at_its_interval_and_more_often_while_no_updates_come() -> None:
     plan = ReadPlan("main", ReadRules(orders_every=5 * SECOND, positions_every=600 * SECOND, funds_every=600 * SECOND))
     seen = []
