@@ -40,6 +40,7 @@ from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.engine.signal_gate import FLOOR_NS, LoadedRule
 from mytrading.core.engine.strategy_host import Fault
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import DAY, IST_OFFSET, SECOND, day_number_of
@@ -82,6 +83,15 @@ class ParityCase:
         return fill_pauses(self.moments, begin, end, int(SECOND * max(self.record.speed, 1.0)))
 
 
+def _proof(config: RunConfig, day: str) -> PriceProof:
+    """The feed's proof of last prices, with the instruments of the day."""
+    proof = PriceProof(int(config.risk.stale_quote_seconds * SECOND), config.data.validation)
+    file = InstrumentFile(config.state)
+    if (listed := file.of_day(day)) is not None:
+        proof.set_instruments(file.book_of(listed))
+    return proof
+
+
 def prepare(
     config: RunConfig, day: str, classes: Classes, rules: Sequence[LoadedRule] = (),
     data: Callable[[str], Columns] | None = None, within_ns: int = SECOND,
@@ -91,7 +101,8 @@ def prepare(
     day = _day(config, day)
     tape, speed = config.tape_dir / f"{day}{SUFFIX}", config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
-    frames = list(accepted_frames(read_tape(tape), check, speed)) if tape.exists() else []
+    proof = _proof(config, day)
+    frames = list(accepted_frames(read_tape(tape), check, speed, proof)) if tape.exists() else []
     record = read_day(
         config, day, lambda ns: max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
     )
@@ -116,7 +127,7 @@ def prepare(
         raise NothingThere(f"{config.state}: expected a tape ({config.tape_dir.name}/{day}{SUFFIX}) or bars of {day}, "
                            "found neither; give bars of it with --data")  # fmt: skip
     world = _world(config, record, classes, rules, watched, moments, notes)
-    quotes = Quotes(frame.quote for frame in frames if frame.quote is not None)
+    quotes = Quotes(frame.quote for frame in frames if frame.quote is not None and frame.quote.ltp > 0)
     facts = DayFacts(
         quotes=quotes or Quotes(quote for moment in moments for quote in moment.quotes), bars=wrong,
         interferences=record.interferences, absences=record.absences, within_ns=within_ns,

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, StepMark, Tick
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.facts import Absence, DaySide, Interference, MarketMoment, Opening
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck, QuoteVerdict
 from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.no_price import book_alone
 from mytrading.core.risk.pnl.equity_memory import BASE, level_name
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import FrameError, StreamDecoder
@@ -263,9 +265,12 @@ class ReceivedEvent(NamedTuple):
     quote: Quote | None
 
 
-def accepted_frames(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
-    """Yield the tape's frames that the feed accepts: quotes whose prices pass `check`, and step marks (no quote).
-    `speed` is market time by machine time."""
+def accepted_frames(
+    frames: Iterable[TapeFrame], check: PriceCheck, speed: float, proof: PriceProof | None = None
+) -> Iterator[ReceivedEvent]:
+    """Yield the tape's frames that the feed accepts: quotes whose prices pass `proof` and `check`, books alone (last
+    price 0) of those that do not pass `proof`, and step marks (no quote). `speed` is market time by machine time."""
+    proof = proof or PriceProof(0)
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     options: dict[str, bool] = {}
     for frame in frames:
@@ -278,8 +283,12 @@ def accepted_frames(frames: Iterable[TapeFrame], check: PriceCheck, speed: float
             if name not in options:
                 exchange, symbol = split_id(name)
                 options[name] = parse_symbol(symbol, exchange).kind.is_option
+            if proof.is_none(quote):
+                yield ReceivedEvent(frame.received_ns, frame.market_ns, book_alone(quote))
+                continue
             verdict = check.judge(name, quote.ltp, options[name], quote.received_ns, quote.previous_close)
             if verdict is QuoteVerdict.GOOD:
+                proof.believe(quote)
                 yield ReceivedEvent(frame.received_ns, frame.market_ns, quote)
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, Tick, depth_of
 from mytrading.core.feed.instrument_demand import digest
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import Conflator, PriceCheck, QuoteVerdict
 from mytrading.core.feed.staleness import FeedHealth
+from mytrading.core.no_price import book_alone
 from mytrading.core.time import SECOND
 from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestAnswer, quote_of
@@ -20,7 +22,7 @@ from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.messages.control import StepDone, WantInstruments
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.run_config import DataRules
-from mytrading.messages.streams import STEP_TOPIC, screen_topic
+from mytrading.messages.streams import STEP_TOPIC, book_topic, screen_topic
 from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.metrics import Histogram
@@ -44,6 +46,8 @@ class MarketPublisher:
         self._conflator = Conflator()
         self.offer = self._conflator.offer
         """Takes a good quote; `flush` follows once per burst."""
+        self.alone: dict[str, Quote] = {}
+        """Quotes for the next `flush` whose last price is none, by instrument."""
         self.books: dict[str, Tick] = {}
         """Ticks with order books for the next `flush`, by instrument."""
         self._newest: dict[str, Quote] = {}
@@ -73,11 +77,22 @@ class MarketPublisher:
             now = machine_now()
             for quote in quotes:
                 self._latency.add(now - quote.received_ns)
+        if self.alone:
+            self._flush_alone()
         if self.books:
             for instrument, tick in self.books.items():
                 if (depth := depth_of(tick, self.levels)) is not None:
                     self._market.send(f"depth/{instrument}", depth)
             self.books.clear()
+
+    def _flush_alone(self) -> None:
+        """Publish books whose last price is none, unless a newer quote of the instrument has one."""
+        for name, quote in self.alone.items():
+            newest = self._newest.get(name)
+            if newest is None or newest.received_ns <= quote.received_ns:
+                self._market.send(book_topic(name), book_alone(quote))
+                self.step_due = self.mark_due = True
+        self.alone.clear()
 
     def send_bar(self, bar: Bar) -> None:
         """Publish a closed bar on the `market` stream; a lock-step step message is then due."""
@@ -125,6 +140,7 @@ class QuoteIntake:
         publisher: MarketPublisher,
         open_interest: OpenInterestReader,
         lock_step: bool,
+        proof: PriceProof,
     ) -> None:
         self._connections = connections
         self._health = health
@@ -134,6 +150,7 @@ class QuoteIntake:
         self._open_interest = open_interest
         self._lock_step = lock_step
         self._traits, self._ticked = health.traits, health.ticked
+        self._proof = proof
         self._judge, self._offer, self._add_interest = check.judge, publisher.offer, open_interest.add_interest
         self.quotes = self.from_rest = 0
 
@@ -154,8 +171,14 @@ class QuoteIntake:
         if tick.book is not None and self._publisher.levels:
             self._publisher.books[instrument] = tick
         self.quotes += 1
-        if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
+        if self._proof.is_none(quote):
+            self._publisher.alone[instrument] = quote
+            self._health.dropped(instrument, quote.received_ns)
+            if self._lock_step:
+                self.flush()
+        elif self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
             self._ticked(instrument, quote.market_ns, quote.received_ns)
+            self._proof.believe(quote)
             if traits.is_contract and quote.open_interest is None:
                 quote = self._add_interest(quote)
             self._bars.add(quote)
@@ -179,11 +202,12 @@ class QuoteIntake:
         offered = 0
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
-            if (traits := self._traits(instrument)) is None:
+            if (traits := self._traits(instrument)) is None or self._proof.is_none(quote):
                 continue
             if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
                 offered += 1
                 self._ticked(instrument, market_ns, answer.received_ns)
+                self._proof.believe(quote)
                 self._offer(quote)
         self.flush()
         return offered
@@ -198,6 +222,7 @@ class QuoteIntake:
         """Forget an unsubscribed instrument in all parts of the feed."""
         self._bars.drop(instrument)
         self._check.forget(instrument)
+        self._proof.forget(instrument)
         self._health.remove(instrument)
         self._publisher.drop(instrument)
         self._open_interest.drop(instrument)
