@@ -55,6 +55,7 @@ class OrderRows:
 def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
     """Build the router's order logic, without I/O (`hours` None: from files); `journal verify` replays with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
+    lock_step = config.simulator.embedded and not config.simulator.speed
     windows, modify = config.windows, ModifyRules(most=config.rates.modifies_per_order)
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second, calls_at_once=config.venue.order_workers,
@@ -68,7 +69,8 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         brokers=config.brokers if config.brokers_count else {}, unlisted=config.broker_rules(""),
         accepted_brokers=config.accepted_brokers,
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
+        asks_quotes=has_books and not lock_step,
     )  # fmt: skip
-    if config.simulator.embedded and not config.simulator.speed:
+    if lock_step:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return FiledOrders(limits, hours or MarketHours(config, keep=False))
