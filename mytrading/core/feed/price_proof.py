@@ -58,7 +58,7 @@ class PriceProof:
         return none
 
     def is_doubted(self, instrument: str) -> bool:
-        """True if the newest last price of an instrument is none, so that the one before it is no price of now either."""
+        """True if the newest last price of an instrument is none, so that the one before it is none of now."""
         return instrument in self._doubted
 
     def believe(self, quote: Quote) -> None:

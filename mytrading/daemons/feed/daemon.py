@@ -19,6 +19,7 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import TapeWriter
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.instrument_demand import InstrumentDemand
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.feed.staleness import FeedHealth, StalenessLimits
 from mytrading.core.time import SECOND

@@ -150,7 +150,7 @@ class QuoteIntake:
         publisher: MarketPublisher,
         open_interest: OpenInterestReader,
         lock_step: bool,
-        proof: PriceProof,
+        proof: PriceProof | None = None,
     ) -> None:
         self._connections = connections
         self._health = health
@@ -160,7 +160,7 @@ class QuoteIntake:
         self._open_interest = open_interest
         self._lock_step = lock_step
         self._traits, self._ticked = health.traits, health.ticked
-        self._proof = proof
+        self._proof = proof or PriceProof(0)
         self._judge, self._offer, self._add_interest = check.judge, publisher.offer, open_interest.add_interest
         self.quotes = self.from_rest = 0
         self.frames: dict[str, Quote] = {}

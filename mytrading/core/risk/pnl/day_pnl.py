@@ -275,8 +275,8 @@ class DayPnl:
             self._count_r(key, money)
 
     def update_quote(self, quote: Quote, machine_ns: int, *, stands: bool = False) -> bool:
-        """Record a quote and reprice the positions in it; False, and unused, if it is too old or has no price. `stands`:
-        its last price is the middle of its book, which is no best price of a leg."""
+        """Record a quote and reprice the positions in it; False, and unused, if it is too old or has no price.
+        `stands`: its last price is the middle of its book, which is no best price of a leg."""
         self._newest_ns = max(self._newest_ns, quote.market_ns)
         old = self._newest_ns - quote.market_ns > self._stale_ns and machine_ns - quote.received_ns > FLOOR_NS
         if old or not quote.ltp > 0:
