@@ -24,6 +24,9 @@ from mytrading.runtime.journal.journal import Row
 LOCK_STEP_READS_NS = 200_000_000
 """Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
 
+RISK_ANSWERS_NS = 1_000_000_000
+"""Machine time for which an exit waits for risk's price before its server is asked for a quote."""
+
 
 class FiledOrders(OrderMachine):
     """The order machine whose hours are those of the files that its rows say were taken."""
@@ -71,6 +74,8 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
         asks_quotes=has_books and not lock_step,
     )  # fmt: skip
+    if limits.asks_quotes:
+        limits = replace(limits, exit_price_patience=RISK_ANSWERS_NS)
     if lock_step:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return FiledOrders(limits, hours or MarketHours(config, keep=False))

@@ -61,8 +61,9 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     exit_deadline: int = 60 * SECOND
     exit_waits: int = 8 * SECOND
     """Time without an exit that could leave after which an operator is told."""
-    exit_price_patience: int = 1 * SECOND
-    """Time for which a LIMIT exit waits for a word of risk before its server is asked for a quote."""
+    exit_price_patience: int = 2 * SECOND
+    """Time for which a LIMIT exit waits for a word of risk before its server is asked for a quote, where that is done,
+    or it goes at the near edge of the band."""
     exit_quote_patience: int = 2 * SECOND
     """Time for which it then waits for that quote, before it goes at the near edge of the band."""
     asks_quotes: bool = False

@@ -1,4 +1,4 @@
-"""The edge of the day's band: on the tick, inside it, and a hundredth further inside where the reference is not known."""
+"""The edge of the day's band: on the tick, inside it, and a hundredth inside where the reference is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames whose last price is none: no bar, no reader but risk, which has the book alone; and frames that only look so."""
+"""Frames whose last price is none: no bar, and no reader but risk, which has the book alone."""
 
 from __future__ import annotations
 
