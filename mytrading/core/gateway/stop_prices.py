@@ -141,7 +141,8 @@ def _why_outside_band(trigger: float, limit: float, last: float, instrument: Ins
 
 
 def _band(instrument: Instrument, about: float, known: KnownPrice) -> PriceBand:
-    return price_band(instrument.kind, about, known.quote.previous_close if known.quote is not None else None)
+    """Without a quote the band lies about the cost, and is no narrower for that: the exchange has the last word."""
+    return price_band(instrument.kind, about, known.quote.previous_close if known.quote is not None else about)
 
 
 def _band_centre(instrument: Instrument, known: KnownPrice) -> float | None:

@@ -62,6 +62,7 @@ class TradeManager(MachineDaemon):
         super().__init__("router", config, self.orders)
         self._replayed = OrderRows()
         self._trades = trade_logger()
+        self._exit_quotes = ExitQuotes(config, self.wake)
         self._counts: dict[str, int] = {}
         self._budgets = Budgets(self.orders, (account.id for account in config.order_accounts))
         self._prepared: tuple[Sequence[Any], list[tuple[Job, int]]] = ((), [])
@@ -81,7 +82,6 @@ class TradeManager(MachineDaemon):
         for name, text in self._hours.texts.items():
             self.note_file(name, text)
         self._accounts.start_workers(self.wake)
-        self._exit_quotes = ExitQuotes(self.config, self.wake)
         self.on_wake(self._take_outcomes)
         self.on_wake(self._take_quotes)
         self._update_alerts()

@@ -1,4 +1,4 @@
-"""An exit that must be LIMIT and of which risk has no fresh quote: one quote of its server, else the edge of the band."""
+"""An exit that must be LIMIT and of which risk has no fresh quote: a quote of its server, else the band's edge."""
 
 from __future__ import annotations
 
@@ -8,23 +8,42 @@ import pytest
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.commands import PriceGoal
-from mytrading.messages.enums import OrderType
+from mytrading.messages.enums import Call, OrderType, Outcome, Purpose
 from mytrading.messages.orders import MARKET_REFUSED, ExitQuote, Goal
-from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench
+from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench
 from tests.kit.state_digest import state_digest
-from tests.unit.core.oms.exits.test_refused_exits import BLOCKED, exit_call, go_on, guarded, price, refuse
 
-assert BLOCKED.startswith(MARKET_REFUSED)
+BLOCKED = f"{MARKET_REFUSED}Market orders are blocked for this instrument. Place a limit order instead."
+
+
+def take_stops(bench: OrderBench) -> None:
+    for call in [call for call in bench.calls if call.order.purpose is Purpose.STOP]:
+        {Call.PLACE: bench.accept, Call.MODIFY: bench.modify, Call.CANCEL: bench.cancel}[call.call](call)
+
+
+def go_on(bench: OrderBench, seconds: float) -> None:
+    """Time passes, calls of stops are taken, and the books are read twice a second."""
+    for _ in range(int(seconds * 2)):
+        bench.tick(500 * MS)
+        take_stops(bench)
+        bench.read()
+
+
+def exit_call(bench: OrderBench) -> OpenCall:
+    (call,) = [call for call in bench.calls if call.order.purpose is not Purpose.STOP]
+    return call
 
 
 def blocked(**limits: Any) -> OrderBench:
     """Fifty units held with a stop of limit 87, and an exit as MARKET refused."""
     bench = OrderBench(OmsLimits(asks_quotes=True, exit_price_patience=SECOND, **limits))
     bench.check_purity = True
-    guarded(bench)
+    bench.hold(stop_trigger=90.0, stop_limit=87.0)
+    bench.accept()
+    bench.read()
     bench.close("g1")
     go_on(bench, 1)
-    refuse(bench, BLOCKED)
+    bench.end(exit_call(bench), Outcome.REFUSED, message=BLOCKED)
     return bench
 
 
@@ -103,7 +122,7 @@ def test_answer_for_an_earlier_wait_prices_nothing() -> None:
     tell_edge(bench)
     answer(bench, ltp=98.5, bid=98.0, ask=99.0, asked_machine_ns=goal(bench).asked_machine_ns - SECOND)
     assert goal(bench).price == 0.0
-    price(bench, 98.5)
+    bench.step(PriceGoal(id="p", goal=goal(bench).id, account=ACCOUNT, price=98.5))
     assert exit_terms(bench) == (OrderType.LIMIT, 98.5), "a price of risk that comes meanwhile goes first"
 
 

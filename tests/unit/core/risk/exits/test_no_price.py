@@ -8,12 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.accounting.pnl import exit_price
-from mytrading.core.risk.active_alerts import NO_PRICE
+from mytrading.core.risk.active_alerts import NO_PRICE, LatencyAlerts, active_alerts
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.enums import LimitAction
 from mytrading.messages.market import Quote
+from mytrading.messages.run_config import AlertRules
 from mytrading.messages.signals import Leg
-from tests.kit.risk_bench import CALL, PUT, SECOND, WATCH, RiskBench, codes
+from tests.kit.risk_bench import CALL, PUT, SECOND, WATCH, RiskBench
 from tests.kit.risk_limit_bench import LARGE, events, holding, of
 
 MAIN = ("account", "main")
@@ -34,7 +35,8 @@ def profit(bench: RiskBench) -> float:
 
 
 def alerts(bench: RiskBench) -> dict[Any, Any]:
-    found = bench.machine.active_alerts(bench.now)
+    latency = LatencyAlerts(AlertRules())
+    found = active_alerts(bench.machine, latency, (), (), "KILL", bench.now, bench.machine_ns)
     return {key: alert for key, alert in found.items() if key[0] == NO_PRICE}
 
 
@@ -96,7 +98,8 @@ def test_entry_was_made_on_a_last_price_that_is_none() -> None:
     send(bench, 0.0, 99.95, 100.05)
     assert of(entry(bench, "a"), PlaceEntry) == []
     rows = [row for _ in range(65) for row in bench.pass_time(1)]
-    assert "NO_QUOTE" in codes(tuple(rows)), "it waits, and is denied by name when its time is over"
+    (denied,) = of(rows, SignalDenied)
+    assert "NO_QUOTE" in denied.codes, "it waits, and is denied by name when its time is over"
 
 
 def test_entry_that_waits_for_a_price_goes_with_the_next_good_one() -> None:
@@ -128,7 +131,7 @@ def test_limits_that_rest_are_told_after_ten_seconds_with_the_runs_that_hold_it(
 
 def test_crossed_book_denies_entries_and_is_no_value_of_what_is_held() -> None:
     """F8: a bid of 101 that stayed beside an ask of 100. `IMPLAUSIBLE_QUOTE` goes on seeing it."""
-    bench = holding(LARGE)
+    bench = RiskBench(LARGE)
     rows = [*send(bench, 100.0, 101.0, 100.0), *entry(bench, "a")]
     assert "IMPLAUSIBLE_QUOTE" in [row.code for row in of(rows, SignalDenied)]
     quote = bench.machine.state.quotes[CALL]
