@@ -65,12 +65,18 @@ class CloseGoal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True, tag="c
 
 
 class PriceGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="price_goal"):
-    """The price (rupees, on the tick) at which an exit goal that must not go as MARKET would trade at once."""
+    """The price (rupees, on the tick) at which an exit goal that must not go as MARKET would trade at once.
+
+    `price` 0: risk has no fresh quote. Then `edge` is the price on the near edge of the day's band, by what is known of
+    the instrument's price (0: nothing is), and `tick` the instrument's (0: it is not listed).
+    """
 
     id: str
     goal: str
     account: str
     price: float
+    edge: float = 0.0
+    tick: float = 0.0
 
 
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):

@@ -217,6 +217,10 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     at `refused_price` (0: MARKET) until `refused_machine_ns`. After one that names MARKET orders, or the second, the
     goal is `limit_only`: its orders wait for a price, without one since `unpriced_machine_ns`. `shown` are the units
     that a position read begun after the refusal shows (None: there was none), for which alone its stop comes back.
+
+    Where risk has no fresh quote the server is asked for one, at `asked_machine_ns` (before `unpriced_machine_ns`: not
+    for this wait). `edge` is what the exit goes at if that brings no price, and `tick` that of the instrument, as risk
+    knows them (0: not known).
     """
 
     reason: str
@@ -244,6 +248,9 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     limit_only: bool = False
     unpriced_machine_ns: int = 0
     shown: int | None = None
+    asked_machine_ns: int = 0
+    edge: float = 0.0
+    tick: float = 0.0
 
 
 class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -376,6 +383,26 @@ class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     broker_order_id: str = ""
     message: str = ""
     retry_after_ns: int = 0
+
+
+class ExitQuote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exit_quote"):
+    """The quote over REST that the router asked for at `asked_machine_ns`, for an exit that must be LIMIT.
+
+    Journaled by the router as input; not published. Rupees, 0 for what the server does not say; `problem`: why there is
+    no quote. `tick` is that of the day's instruments, 0 where the instrument is not among them.
+    """
+
+    goal: str
+    account: str
+    instrument: str
+    asked_machine_ns: int
+    ended_machine_ns: int
+    ltp: float = 0.0
+    bid: float = 0.0
+    ask: float = 0.0
+    previous_close: float = 0.0
+    tick: float = 0.0
+    problem: str = ""
 
 
 class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="timer"):

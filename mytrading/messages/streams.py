@@ -9,7 +9,7 @@ from mytrading.messages.commands import CommandMessage
 from mytrading.messages.control import ControlMessage, StatusMessage
 from mytrading.messages.journal_rows import RecordMessage
 from mytrading.messages.market import MarketMessage
-from mytrading.messages.orders import CallOutcome, OrderMessage, TimerFired
+from mytrading.messages.orders import CallOutcome, ExitQuote, OrderMessage, TimerFired
 from mytrading.messages.reports import AccountMessage, ReadMessage, ReportMessage
 from mytrading.messages.signals import SignalMessage
 from mytrading.messages.webhooks import AlertReceived
@@ -78,7 +78,7 @@ _ROWS = (
 
 STREAMS: dict[str, Stream] = {row.name: row for row in _ROWS}
 
-INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | TimerFired | AlertReceived}
+INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | ExitQuote | TimerFired | AlertReceived}
 """Unions of rows that stay in a journal: records of the run, and inputs that come from a daemon's own workers."""
 
 
@@ -100,6 +100,11 @@ FEED_REPORT_TOPIC = "subscriptions"
 def screen_topic(instrument: str) -> str:
     """Return the `market` topic with quotes of a held instrument for screens, four times a second."""
     return f"shown/{instrument}"
+
+
+def book_topic(instrument: str) -> str:
+    """Return the `market` topic on which risk gets quotes whose last price is none (0): of their book alone."""
+    return f"book/{instrument}"
 
 
 def unions() -> dict[str, Any]:

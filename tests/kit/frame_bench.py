@@ -9,6 +9,7 @@ from typing import Any, cast
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FrameParser, Tick
 from mytrading.core.bars.builder import BarBuilder
 from mytrading.core.calendar import Calendar
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.feed.staleness import FeedHealth, StalenessLimits
 from mytrading.core.time import IST, SECOND
@@ -63,6 +64,7 @@ class _Readers:
         self.quotes: list[Quote] = []
         self.offer = self.quotes.append
         self.books: dict[str, Tick] = {}
+        self.alone: dict[str, Quote] = {}
 
     def flush(self) -> None:
         """Each quote is here already."""
@@ -78,10 +80,11 @@ class FrameBench:
         self.health = FeedHealth(calendar, StalenessLimits.of(5.0))
         self.connections = SourceConnections(sources, DataRules(watch=()), calendar, lambda: None)
         self.bars, self.readers, self.check = _Bars(calendar), _Readers(), PriceCheck(20.0)
+        self.proof = PriceProof(5 * SECOND)
         self.interest = OpenInterestReader(sources)
         self.intake = QuoteIntake(
             self.connections, self.health, self.check, cast(BarPublisher, self.bars),
-            cast(MarketPublisher, self.readers), self.interest, False,
+            cast(MarketPublisher, self.readers), self.interest, False, self.proof,
         )  # fmt: skip
         self.parser = FrameParser()
         self.connections.subscribe(NAME)

@@ -40,6 +40,7 @@ from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.engine.signal_gate import FLOOR_NS, LoadedRule
 from mytrading.core.engine.strategy_host import Fault
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.feed.quote_fields import QuoteFields
 from mytrading.core.instruments.contract_specs import ContractFacts
@@ -83,6 +84,15 @@ class ParityCase:
         return fill_pauses(self.moments, begin, end, int(SECOND * max(self.record.speed, 1.0)))
 
 
+def _proof(config: RunConfig, day: str) -> PriceProof:
+    """The feed's proof of last prices, with the instruments of the day."""
+    proof = PriceProof(int(config.risk.stale_quote_seconds * SECOND), config.data.validation)
+    file = InstrumentFile(config.state)
+    if (listed := file.of_day(day)) is not None:
+        proof.set_instruments(file.book_of(listed))
+    return proof
+
+
 def prepare(
     config: RunConfig, day: str, classes: Classes, rules: Sequence[LoadedRule] = (),
     data: Callable[[str], Columns] | None = None, within_ns: int = SECOND,
@@ -93,7 +103,8 @@ def prepare(
     tape, speed = config.tape_dir / f"{day}{SUFFIX}", config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
     fields = QuoteFields(Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8"))))
-    accepted = accepted_frames(read_tape(tape), check, fields, speed, config.brokers) if tape.exists() else ()
+    proof = _proof(config, day)
+    accepted = accepted_frames(read_tape(tape), check, fields, speed, config.brokers, proof) if tape.exists() else ()
     frames = list(accepted)
     record = read_day(
         config, day, lambda ns: max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
@@ -120,7 +131,7 @@ def prepare(
                            "found neither; give bars of it with --data")  # fmt: skip
     notes += _sampled_notes(config, day)
     world = _world(config, record, classes, rules, watched, moments, notes)
-    quotes = Quotes(frame.quote for frame in frames if frame.quote is not None)
+    quotes = Quotes(frame.quote for frame in frames if frame.quote is not None and frame.quote.ltp > 0)
     facts = DayFacts(
         quotes=quotes or Quotes(quote for moment in moments for quote in moment.quotes), bars=wrong,
         interferences=record.interferences, absences=record.absences, within_ns=within_ns,

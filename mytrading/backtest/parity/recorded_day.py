@@ -17,9 +17,11 @@ import msgspec
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, StepMark, Tick
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.facts import Absence, DaySide, Interference, MarketMoment, Opening
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck, QuoteVerdict
 from mytrading.core.feed.quote_fields import CHANGED, QuoteFields
 from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.no_price import book_alone
 from mytrading.core.risk.pnl.equity_memory import BASE, level_name
 from mytrading.core.time import SECOND
 from mytrading.messages.brokers import UNLISTED, BrokerRules, find_broker
@@ -274,11 +276,12 @@ class _Named(msgspec.Struct):
 
 def accepted_frames(
     frames: Iterable[TapeFrame], check: PriceCheck, fields: QuoteFields, speed: float,
-    brokers: Mapping[str, BrokerRules] = _NO_BROKERS,
+    brokers: Mapping[str, BrokerRules] = _NO_BROKERS, proof: PriceProof | None = None,
 ) -> Iterator[ReceivedEvent]:  # fmt: skip
-    """Yield what the feed makes of the tape's frames: quotes put together by `fields` whose prices pass `check`, books
-    that changed beside the last price, and step marks (no quote). Frames mean what the row of the broker that they name
-    says; `speed` is market time by machine time."""
+    """Yield what the feed makes of the tape's frames: quotes put together by `fields` whose prices pass `proof` and
+    `check`, books that changed beside the last price, books alone (last price 0) where that is none, and step marks (no
+    quote). Frames mean what the row of the broker that they name says; `speed` is market time by machine time."""
+    proof = proof or PriceProof(0)
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     named = msgspec.json.Decoder(_Named)
     options: dict[str, bool] = {}
@@ -290,7 +293,7 @@ def accepted_frames(
         parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns, rules)
         if isinstance(parsed, StepMark):
             yield ReceivedEvent(frame.received_ns, frame.market_ns, None)
-        elif isinstance(parsed, Tick) and (quote := _accepted(parsed, check, fields, options)) is not None:
+        elif isinstance(parsed, Tick) and (quote := _accepted(parsed, check, fields, proof, options)) is not None:
             yield ReceivedEvent(frame.received_ns, frame.market_ns, quote)
 
 
@@ -301,21 +304,28 @@ def _broker_of(frame: TapeFrame, decoder: msgspec.json.Decoder[_Named]) -> str:
         return ""
 
 
-def _accepted(tick: Tick, check: PriceCheck, fields: QuoteFields, options: dict[str, bool]) -> Quote | None:
+def _accepted(
+    tick: Tick, check: PriceCheck, fields: QuoteFields, proof: PriceProof, options: dict[str, bool]
+) -> Quote | None:
     """Return the quote that a tick led to in the feed, None if none."""
     found = fields.assemble(tick.quote, tick.mode)
     quote, name = found.quote, tick.quote.instrument
     if quote is None or not found.priced:
         found.believe()
-        return quote if found.news == CHANGED else None
+        if quote is None or found.news != CHANGED:
+            return None
+        return book_alone(quote, tick.quote) if proof.is_doubted(name) else quote
     if found.news != CHANGED and fields.republishes:
         return None
+    if proof.is_none(quote):
+        return book_alone(quote)
     if name not in options:
         exchange, symbol = split_id(name)
         options[name] = parse_symbol(symbol, exchange).kind.is_option
     if check.judge(name, quote.ltp, options[name], quote.received_ns, quote.previous_close) is not QuoteVerdict.GOOD:
         return None
     found.believe()
+    proof.believe(quote)
     return quote
 
 

@@ -224,13 +224,15 @@ class Replay:
         if not self._second:
             self._venues.run_clock()
         for venue in self._venues.all:
-            venue.apply_quotes(moment.quotes)
+            venue.apply_quotes([quote for quote in moment.quotes if quote.ltp > 0])
         self._apply_funds(now)
         self._machines.process_answers(now)
         while self._openings and now >= self._openings[0].at_ns:
             self._open(self._openings.pop(0), now)
         for quote in (replace(quote, received_ns=now) for quote in moment.quotes):
             self._machines.apply_quote(quote, now)
+            if not quote.ltp:
+                continue  # of risk alone, as on the bus
             if self._opened and self.engine.wants_quotes(quote.instrument):
                 self._give(quote, now)
             elif self._opened:

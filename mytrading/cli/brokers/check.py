@@ -179,7 +179,8 @@ def _orders_in(server: TrialServer, rules: BrokerRules, instrument: str) -> list
         return str(error)
     if contract.kind is not InstrumentKind.EQ or not 0 < quote.ltp <= DEAREST:
         return f"expected a share that costs at most ₹{DEAREST:,.0f}, found {contract.kind} at {quote.ltp:g}"
-    return plan_orders(quote.ltp, quote.prev_close, contract.tick_size or 0.05, stops=rules.broker_stops)
+    close = quote.prev_close if rules.feed.rest_previous_close else 0.0  # else the band is guessed about the price
+    return plan_orders(quote.ltp, close, contract.tick_size or 0.05, stops=rules.broker_stops)
 
 
 def _ask(broker: str, rules: BrokerRules, instrument: str, planned: list[PlannedOrder], *, yes: bool) -> None:

@@ -103,8 +103,8 @@ _POSITIONS: Columns = (("strategy", _ROOMY), ("instrument", 0), ("quantity", 0),
 _ORDERS: Columns = (("changed", 0), ("purpose", 0), ("side", 0), ("quantity", 80), ("instrument", 0), ("state", 0),
                     ("price", 80))  # fmt: skip
 _HEADINGS = {"daemon": "process", "profit": "P&L ₹", "waits": "waits for", "unrealised": "P&L ₹"}
-_FAULTS = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "malformed", "reconnects",
-           "refused_prices", "source_switches", "tape_lost")  # fmt: skip
+_FAULTS = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "malformed", "no_prices",
+           "reconnects", "refused_prices", "source_switches", "tape_lost")  # fmt: skip
 _EXITS = {"stop": "stop hit", "target": "target reached"}
 """Ends of trades, by the purpose of the last order or the first word of its reason."""
 

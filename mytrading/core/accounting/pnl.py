@@ -26,9 +26,9 @@ class Profit(NamedTuple):
 
 def exit_price(quantity: int, quote: Quote) -> float:
     """Return the price at which a position of signed `quantity` would close: bid if long, ask if short.
-    Without a valid bid and ask, the last price."""
+    Without a valid bid and ask, and of a bid above the ask, the last price."""
     bid, ask = quote.bid, quote.ask
-    if bid is None or ask is None or not (0.0 < bid < math.inf and 0.0 < ask < math.inf):
+    if bid is None or ask is None or not 0.0 < bid <= ask < math.inf:
         return quote.ltp
     return bid if quantity > 0 else ask
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.accounting.pnl import exit_price
 from mytrading.core.engine.protective_exits import ProtectiveExits
 from mytrading.core.gateway.refusals import RefusalBook
 from mytrading.core.orders.state_machine import PROVEN, RESTING, first_trigger
@@ -212,8 +213,7 @@ class StackView:
         quote = self.quotes.get(position.instrument)
         if quote is None or not position.quantity:
             return None if position.quantity else 0.0
-        price = (quote.bid if position.quantity > 0 else quote.ask) or quote.ltp
-        return (price - position.average_price) * position.quantity
+        return (exit_price(position.quantity, quote) - position.average_price) * position.quantity
 
     def unrealised(self) -> float:
         """Return the unrealised rupees of all open positions that have a quote."""

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from mytrading.core.feed.staleness import OPTION_PATIENCE
 from mytrading.core.instruments.symbology import parse_symbol, split_id
-from mytrading.core.risk.pretrade.stop_plan import PriceBand, can_stop_rest, furthest_resting_level, price_band
+from mytrading.core.orders.price_band import PriceBand, price_band
+from mytrading.core.risk.pretrade.stop_plan import can_stop_rest, furthest_resting_level
 from mytrading.core.risk.state.state import is_stale
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Product, Side
@@ -140,7 +141,8 @@ def _why_outside_band(trigger: float, limit: float, last: float, instrument: Ins
 
 
 def _band(instrument: Instrument, about: float, known: KnownPrice) -> PriceBand:
-    return price_band(instrument, about, known.quote.previous_close if known.quote is not None else None)
+    """Without a quote the band lies about the cost, and is no narrower for that: the exchange has the last word."""
+    return price_band(instrument.kind, about, known.quote.previous_close if known.quote is not None else about)
 
 
 def _band_centre(instrument: Instrument, known: KnownPrice) -> float | None:

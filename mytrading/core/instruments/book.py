@@ -176,3 +176,13 @@ def _at_strike(chain: list[Instrument], strike: float) -> Instrument:
         f"strike {strike:g} of {chain[0].underlying} {chain[0].expiry} is not listed; nearest: "
         + " and ".join(f"{item.strike:g}" for item in near)
     )
+
+
+def spot_of_call(book: InstrumentBook, contract: Instrument | None) -> str:
+    """Return the id of what a listed call is a call on, "" of anything else and where the book has no price of it."""
+    if contract is None or contract.kind is not InstrumentKind.CE:
+        return ""
+    try:
+        return book.spot(contract.underlying).id
+    except NoSuchContract:
+        return ""

@@ -55,6 +55,12 @@ def split_id(instrument: str) -> tuple[str, str]:
     return exchange, symbol
 
 
+def kind_of(instrument: str) -> InstrumentKind:
+    """Return what an instrument is, by its id alone."""
+    exchange, symbol = split_id(instrument)
+    return parse_symbol(symbol, exchange).kind
+
+
 def quoting_exchange(underlying: str) -> str:
     """Return the exchange that quotes an underlying, judged by its name alone (no known index: a share)."""
     return next((exchange for exchange, names in INDICES.items() if underlying in names), "NSE")

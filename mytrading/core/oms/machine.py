@@ -29,7 +29,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, PriceGoal, Withdr
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.orders import CallOutcome, Goal, Order, OrderChanged, Position, TimerFired
+from mytrading.messages.orders import CallOutcome, ExitQuote, Goal, Order, OrderChanged, Position, TimerFired
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
 Handler = Callable[[OrderDecision, Any], None]
@@ -218,6 +218,7 @@ _HANDLERS: dict[type, Handler] = {
     PlaceEntry: entries.on_place_entry,
     CloseGoal: goals.on_close_goal,
     PriceGoal: goals.on_price,
+    ExitQuote: goals.on_exit_quote,
     WithdrawEntries: entries.on_withdraw,
     control.WithdrawRequested: entries.on_withdraw,
     control.TradingState: entries.on_trading_level,

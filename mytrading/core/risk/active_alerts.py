@@ -34,6 +34,10 @@ COVER_LOST = "COVER_LOST"
 """A sold leg stands without the bought leg that covered it."""
 BROKER_REFUSED, STOPS_IN_ENGINE = "BROKER_REFUSED", "STOPS_IN_ENGINE"
 """The account's broker gets no entries, or (by its nature, or accepted by the operator) none of the stops."""
+NO_PRICE = "NO_PRICE"
+"""What is held has no price that could be one, and its book says none either."""
+NO_PRICE_NS = 10 * SECOND
+"""Machine time without a price after which `NO_PRICE` is raised."""
 NEAR = 0.8
 """Share of a limit from which on it counts as nearly used up."""
 EASED = 0.1
@@ -41,7 +45,7 @@ EASED = 0.1
 STATE_ALERTS = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
     LATE, MISSED, COVER_LOST, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
-    MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, *(kind.value for kind in LimitKind),
+    MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, NO_PRICE, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
 BY_OPERATOR = frozenset({KILL_FILE})
@@ -76,7 +80,7 @@ def active_alerts(
         active[MAY_HAVE_TRIGGERED, order] = ActiveAlert(Severity.CRITICAL, text, once=True)
     for leg in bare_legs(state):
         active[COVER_LOST, bare_leg_subject(leg)] = ActiveAlert(Severity.CRITICAL, bare_leg_text(leg))
-    active |= _of_brokers(state)
+    active |= _of_brokers(state) | _of_prices(state, now)
     kill, today = state.trading.get(KILL), ist_date(now)
     if kill is not None and kill.level is not TradingLevel.NORMAL:
         text = f"{kill.reason} (by {kill.by}): no entries until it is removed, `mytrading kill --remove`"
@@ -97,6 +101,22 @@ def _of_brokers(state: RiskState) -> dict[Subject, ActiveAlert]:
             found[BROKER_REFUSED, account] = ActiveAlert(Severity.CRITICAL, refusal)
         elif text := engine_stops_text(account, rules):
             found[STOPS_IN_ENGINE, account] = ActiveAlert(Severity.WARNING, text)
+    return found
+
+
+def _of_prices(state: RiskState, now: int) -> dict[Subject, ActiveAlert]:
+    """Return an alert for each held instrument that has been without a price for long, naming the runs that hold it."""
+    found = {}
+    for name, since in state.unpriced.items():
+        runs = sorted({position.strategy for position in state.open_positions() if position.instrument == name})
+        late = since and state.machine_ns - since >= NO_PRICE_NS
+        if runs and late and state.environment.is_open(name.partition(":")[0], now):
+            text = (
+                f"the last price of {name} cannot be one beside its bid and ask, and no middle of these stands in: the "
+                f"limits of {', '.join(runs)} rest until a price comes; stops at the broker and exits go on, look at "
+                "the broker's terminal"
+            )
+            found[NO_PRICE, name] = ActiveAlert(Severity.CRITICAL, text)
     return found
 
 

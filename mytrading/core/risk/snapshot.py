@@ -79,7 +79,7 @@ def _money(risk: RiskMachine, scope: str, name: str) -> Money:
 def _stop(risk: RiskMachine, position: Position) -> HeldStop:
     key = position.owner
     units = position.open_units
-    quote = risk.state.quotes.get(position.instrument)
+    quote = risk.state.valued.get(position.instrument)
     level = stop_level(risk.state, key)
     if key in risk.state.stop_levels:
         holder = "engine"
@@ -125,7 +125,7 @@ def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:
 
 
 def _leg(risk: RiskMachine, leg: RunLeg) -> LegUse:
-    quote = risk.state.quotes.get(leg.instrument)
+    quote = risk.state.valued.get(leg.instrument)
     return LegUse(
         account=leg.key[0],
         instrument=leg.instrument,

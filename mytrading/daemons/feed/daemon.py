@@ -19,6 +19,7 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import TapeWriter
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.instrument_demand import InstrumentDemand
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.feed.staleness import FeedHealth, StalenessLimits
 from mytrading.core.time import SECOND
@@ -65,6 +66,7 @@ class DataManager(Daemon):
         self.sources = config.quote_accounts
         self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake, config.brokers)
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
+        self.price_proof = PriceProof(int(config.risk.stale_quote_seconds * SECOND), rules.validation)
         self.demand = InstrumentDemand(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
         self.health = FeedHealth(self.calendar, StalenessLimits.of(config.risk.stale_quote_seconds))
         self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, self.health)
@@ -118,7 +120,7 @@ class DataManager(Daemon):
         self.open_interest = OpenInterestReader(self.sources)
         self.intake = QuoteIntake(
             self.connections, self.health, self.price_check, self.bars, self.publisher, self.open_interest,
-            self.lock_step,
+            self.lock_step, self.price_proof,
         )  # fmt: skip
         self.subscriptions = SubscriptionManager(
             self.demand, self.connections, self.health, self.bars, self.intake, clock, problems,
@@ -179,7 +181,8 @@ class DataManager(Daemon):
 
     def _collect_results(self) -> None:
         self.bars.collect_history()
-        self.instruments.collect()
+        if self.instruments.collect():
+            self.price_proof.set_instruments(self.instruments.book())
         for answer in self.rest_quotes.take_answers() if self.rest_quotes.busy else ():
             market_ns = self.clock.market_ns_at(answer.received_ns)
             try:
@@ -320,6 +323,7 @@ class DataManager(Daemon):
             "lenient": float(self.frames.lenient),
             "refused_prices": float(self.price_check.refused),
             "held_prices": float(self.price_check.held),
+            "no_prices": float(self.price_proof.refused),
             "tape_lost": float(self.tape.lost),
         }
 

@@ -22,6 +22,7 @@ from mytrading.adapters.storage.instrument_store import AcceptedFile, Instrument
 from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import master_contract
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import Changes, instruments_needed
 from mytrading.core.instruments.table_checks import TableCheck
@@ -130,13 +131,20 @@ class InstrumentLoader:
         """Request the instruments at the next `request_if_due`, without waiting for the back-off."""
         self._due = 0
 
-    def collect(self) -> None:
-        """Take finished fetches: record the loaded day or schedule a retry, and report the result."""
+    def book(self) -> InstrumentBook:
+        """Return the instruments that were fetched last; an empty book before."""
+        return self._file.book()
+
+    def collect(self) -> bool:
+        """Take finished fetches: record the loaded day or schedule a retry, and report the result. True if the day's
+        instruments were loaded."""
+        loaded = False
         for fetched in self._pool.take_results():
             self._requested = ""
             snapshot = fetched.snapshot
             if snapshot is not None:
                 self.loaded, self._fetched_ns = snapshot.day, snapshot.fetched_ns
+                loaded = True
             self._whole = snapshot is not None and not snapshot.refusals
             self._tries = 0 if self._whole else self._tries + 1
             if snapshot is None:
@@ -146,6 +154,7 @@ class InstrumentLoader:
             if self._again:  # it was asked for before the others were needed
                 self._whole, self._due, self._again = False, 0, False
             self._report(fetched)
+        return loaded
 
     def stop(self) -> None:
         """Stop the thread; a fetch that takes longer than a second is abandoned."""

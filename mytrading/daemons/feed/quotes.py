@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, Tick, depth_of
 from mytrading.core.feed.instrument_demand import digest
+from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import Conflator, PriceCheck, QuoteVerdict
 from mytrading.core.feed.quote_fields import CHANGED, InstrumentQuote
 from mytrading.core.feed.staleness import FeedHealth, InstrumentTraits
+from mytrading.core.no_price import book_alone
 from mytrading.core.time import SECOND
 from mytrading.daemons.feed.bars import BarPublisher
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestAnswer, quote_of
@@ -21,7 +23,7 @@ from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.messages.control import StepDone, WantInstruments
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.run_config import DataRules
-from mytrading.messages.streams import STEP_TOPIC, screen_topic
+from mytrading.messages.streams import STEP_TOPIC, book_topic, screen_topic
 from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.metrics import Histogram
@@ -46,6 +48,8 @@ class MarketPublisher:
         self._conflator = Conflator()
         self.offer = self._conflator.offer
         """Takes a good quote; `flush` follows once per burst."""
+        self.alone: dict[str, Quote] = {}
+        """Quotes without a last price, of their book alone, for the next `flush`, by instrument."""
         self.books: dict[str, Tick] = {}
         """Ticks with order books for the next `flush`, by instrument."""
         self._newest: dict[str, Quote] = {}
@@ -73,6 +77,8 @@ class MarketPublisher:
             os.sched_yield()  # the thread that carries them may wait for this very core
             self.published += len(quotes)
             self._record_latency(quotes)
+        if self.alone:
+            self._flush_alone()
         if self.books:
             for instrument, tick in self.books.items():
                 if (depth := depth_of(tick, self.levels)) is not None:
@@ -88,6 +94,15 @@ class MarketPublisher:
                 self._latency.add(now - received_ns)
                 latest = received_ns if received_ns > latest else latest
         self._received_ns = latest
+
+    def _flush_alone(self) -> None:
+        """Publish books whose last price is none, unless a newer quote of the instrument has one."""
+        for name, quote in self.alone.items():
+            newest = self._newest.get(name)
+            if newest is None or newest.received_ns <= quote.received_ns:
+                self._market.send(book_topic(name), quote)
+                self.step_due = self.mark_due = True
+        self.alone.clear()
 
     def send_bar(self, bar: Bar) -> None:
         """Publish a closed bar on the `market` stream; a lock-step step message is then due."""
@@ -135,6 +150,7 @@ class QuoteIntake:
         publisher: MarketPublisher,
         open_interest: OpenInterestReader,
         lock_step: bool,
+        proof: PriceProof | None = None,
     ) -> None:
         self._connections = connections
         self._health = health
@@ -144,6 +160,7 @@ class QuoteIntake:
         self._open_interest = open_interest
         self._lock_step = lock_step
         self._traits, self._ticked = health.traits, health.ticked
+        self._proof = proof or PriceProof(0)
         self._judge, self._offer, self._add_interest = check.judge, publisher.offer, open_interest.add_interest
         self.quotes = self.from_rest = 0
         self.frames: dict[str, Quote] = {}
@@ -176,9 +193,15 @@ class QuoteIntake:
         self.quotes += 1
         if quote is None or not found.priced:
             self._on_book(found, frame, traits)
+        elif self._proof.is_none(quote):
+            self._publisher.alone[instrument] = book_alone(quote)
+            self._health.dropped(instrument, quote.received_ns)
+            if self._lock_step:
+                self.flush()
         elif self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
             found.believe()
             self._ticked(instrument, quote.market_ns, quote.received_ns)
+            self._proof.believe(quote)
             if traits.is_contract and quote.open_interest is None:
                 quote = self._add_interest(quote)
             if found.recounts:
@@ -198,9 +221,10 @@ class QuoteIntake:
             self._health.dropped(frame.instrument, frame.received_ns)
         if (quote := found.quote) is None or found.news != CHANGED:
             return
-        if traits.is_contract and quote.open_interest is None:
-            quote = self._add_interest(quote)
-        self._offer(quote)
+        if self._proof.is_doubted(frame.instrument):
+            self._publisher.alone[frame.instrument] = book_alone(quote, frame)
+        else:
+            self._offer(self._add_interest(quote) if traits.is_contract and quote.open_interest is None else quote)
         if self._lock_step:
             self.flush()
 
@@ -228,11 +252,12 @@ class QuoteIntake:
         offered = []
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
-            if (traits := self._traits(instrument)) is None:
+            if (traits := self._traits(instrument)) is None or self._proof.is_none(quote):
                 continue
             if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
                 offered.append(instrument)
                 self._ticked(instrument, market_ns, answer.received_ns)
+                self._proof.believe(quote)
                 if add_to_bars is not None:
                     add_to_bars(quote)
                 self._offer(quote)
@@ -250,6 +275,7 @@ class QuoteIntake:
         self.frames.pop(instrument, None)
         self._bars.drop(instrument)
         self._check.forget(instrument)
+        self._proof.forget(instrument)
         self._health.remove(instrument)
         self._publisher.drop(instrument)
         self._open_interest.drop(instrument)

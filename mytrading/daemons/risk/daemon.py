@@ -43,7 +43,7 @@ from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
-from mytrading.messages.streams import STREAMS, TRIAL_TOPIC, step_topic
+from mytrading.messages.streams import STREAMS, TRIAL_TOPIC, book_topic, step_topic
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import MarketStreamPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
@@ -253,7 +253,7 @@ class RiskManager(MachineDaemon):
             self.receive("market", frame)
             if isinstance(message, Quote):
                 self._latency.record_quote(message.received_ns, self.risk.state.machine_ns)
-        elif isinstance(message, Quote) and frame.topic == message.instrument:
+        elif isinstance(message, Quote) and frame.topic in (message.instrument, book_topic(message.instrument)):
             self._step_frames.append(frame)
 
     def _take_step(self) -> None:
@@ -373,8 +373,10 @@ class RiskManager(MachineDaemon):
         wanted = {*self._wanted(), *self._announced}
         for instrument in wanted - self._topics:
             self._market.subscribe(instrument)
+            self._market.subscribe(book_topic(instrument))
         for instrument in self._topics - wanted:
             self._market.unsubscribe(instrument)
+            self._market.unsubscribe(book_topic(instrument))
         self._topics = wanted
 
     def on_rows_sent(self, rows: Sequence[Any]) -> None:
@@ -428,7 +430,7 @@ class RiskManager(MachineDaemon):
     def figures(self) -> dict[str, float]:
         """Return counts since the start, profit and loss in rupees, and stop levels that risk itself holds."""
         state = self.risk.state
-        money = profit(state.positions.values(), state.quotes)
+        money = profit(state.positions.values(), state.valued)
         return {
             **{name: float(count) for name, count in self._counts.items()},
             "pnl_realised": round(money.realised, 2),

@@ -21,6 +21,7 @@ from mytrading.core.orders.live_gate import live_run_problem
 from mytrading.core.orders.state_machine import SENT, with_wanted_terms
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.account_pools import AccountPools, Job
+from mytrading.daemons.router.exit_quotes import ExitQuotes
 from mytrading.daemons.router.reporting import Budgets, order_fields, position_fields
 from mytrading.daemons.router.setup import OrderRows, build_order_machine
 from mytrading.daemons.router.watches import BooksWatch, KillWatch
@@ -61,6 +62,7 @@ class TradeManager(MachineDaemon):
         super().__init__("router", config, self.orders)
         self._replayed = OrderRows()
         self._trades = trade_logger()
+        self._exit_quotes = ExitQuotes(config, self.wake)
         self._counts: dict[str, int] = {}
         self._budgets = Budgets(self.orders, (account.id for account in config.order_accounts))
         self._prepared: tuple[Sequence[Any], list[tuple[Job, int]]] = ((), [])
@@ -81,6 +83,7 @@ class TradeManager(MachineDaemon):
             self.note_file(name, text)
         self._accounts.start_workers(self.wake)
         self.on_wake(self._take_outcomes)
+        self.on_wake(self._take_quotes)
         self._update_alerts()
         begun = self._accounts.begun.never_began
         self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared, begun))
@@ -159,6 +162,10 @@ class TradeManager(MachineDaemon):
             self._budgets.on_outcome(outcome)
             self.step("internal", outcome)
 
+    def _take_quotes(self) -> None:
+        for answer in self._exit_quotes.take_answers():
+            self.step("internal", answer)
+
     def must_be_durable(self, rows: Sequence[Any]) -> bool:
         """True if `rows` submit an order: they must be on disk before its call is made, to survive a power cut."""
         for row in rows:
@@ -188,6 +195,7 @@ class TradeManager(MachineDaemon):
         for job, rank in jobs:
             self._accounts.submit(job, rank)
             os.sched_yield()  # what the kernel woke for the call goes first
+        self._exit_quotes.request(rows)
         return bool(jobs)
 
     def on_rows_sent(self, rows: Sequence[Any]) -> None:
@@ -256,6 +264,7 @@ class TradeManager(MachineDaemon):
         """Stop the workers after half a second at most; the fate of calls still out is read from the books later."""
         self._take_entries_along()
         self._accounts.stop_workers(wait_s=0.5)
+        self._exit_quotes.stop()
         self._take_outcomes()
         super().teardown()
         self._accounts.release_locks()

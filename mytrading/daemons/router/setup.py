@@ -24,6 +24,9 @@ from mytrading.runtime.journal.journal import Row
 LOCK_STEP_READS_NS = 200_000_000
 """Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
 
+RISK_ANSWERS_NS = 1_000_000_000
+"""Machine time for which an exit waits for risk's price before its server is asked for a quote."""
+
 
 class FiledOrders(OrderMachine):
     """The order machine whose hours are those of the files that its rows say were taken."""
@@ -55,6 +58,7 @@ class OrderRows:
 def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
     """Build the router's order logic, without I/O (`hours` None: from files); `journal verify` replays with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
+    lock_step = config.simulator.embedded and not config.simulator.speed
     windows, modify = config.windows, ModifyRules(most=config.rates.modifies_per_order)
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second, calls_at_once=config.venue.order_workers,
@@ -68,7 +72,10 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         brokers=config.brokers if config.brokers_count else {}, unlisted=config.broker_rules(""),
         accepted_brokers=config.accepted_brokers,
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
+        asks_quotes=has_books and not lock_step,
     )  # fmt: skip
-    if config.simulator.embedded and not config.simulator.speed:
+    if limits.asks_quotes:
+        limits = replace(limits, exit_price_patience=RISK_ANSWERS_NS)
+    if lock_step:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return FiledOrders(limits, hours or MarketHours(config, keep=False))

@@ -7,20 +7,26 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id
+from mytrading.core.instruments.symbology import kind_of
+from mytrading.core.no_price import contradicts_book
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
+from mytrading.core.orders.marketable_price import marketable_price
+from mytrading.core.orders.price_band import exit_edge, price_band
 from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, describe_order, unfilled_quantity
 from mytrading.messages.commands import CloseGoal, PriceGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
+from mytrading.messages.market import Quote
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import (
     MARKET_REFUSED,
     NO_CALL,
     NOT_NOW,
+    ExitQuote,
     Goal,
     GoalChanged,
     Order,
@@ -32,7 +38,7 @@ from mytrading.messages.orders import (
 from mytrading.messages.reports import BooksRead
 
 EDGE = 0.05
-"""Distance of a LIMIT exit from what its units cost where neither a quote nor a stop gives a price."""
+"""Distance of a LIMIT exit from what its units cost where nothing else gives a price."""
 COMMON_TICK = 0.05
 """Rupees: such a price is a multiple of it."""
 
@@ -155,10 +161,55 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
 
 
 def on_price(oms: OrderDecision, command: PriceGoal) -> None:
-    """Take the price of a marketable limit for a goal that waits for one."""
+    """Take the price of a marketable limit for a goal that waits for one; where risk has none, ask the server."""
     goal = oms.state.goals.get(command.goal)
-    if goal is not None and goal.state != "done" and is_unpriced(oms, goal) and command.price > 0:
-        oms.change_goal(goal, price=command.price, price_step=0.0, reprices=0, unpriced_machine_ns=0)
+    if goal is None or goal.state == "done" or not is_unpriced(oms, goal):
+        return
+    if command.price > 0:
+        _set_price(oms, goal, command.price)
+    elif not _is_asked(goal):
+        _ask(oms, oms.change_goal(goal, edge=command.edge or goal.edge, tick=command.tick or goal.tick))
+
+
+def on_exit_quote(oms: OrderDecision, answer: ExitQuote) -> None:
+    """Price a goal by the quote that its server was asked for, or without one by the near edge of the band."""
+    goal = oms.state.goals.get(answer.goal)
+    if goal is None or goal.state == "done" or not is_unpriced(oms, goal):
+        return
+    if not _is_asked(goal) or goal.asked_machine_ns != answer.asked_machine_ns:
+        return  # of an earlier wait
+    goal = oms.change_goal(goal, tick=goal.tick or answer.tick) if answer.tick else goal
+    position = oms.position(goal)
+    side = Side.SELL if position.open_units > 0 else Side.BUY
+    price = _rest_price(oms, goal, side, answer)
+    if price > 0:
+        _set_price(oms, goal, price)
+    else:
+        _price_at_edge(oms, goal, answer)
+
+
+def _rest_price(oms: OrderDecision, goal: Goal, side: Side, answer: ExitQuote) -> float:
+    """The marketable price by a quote over REST; 0.0 if it holds no price."""
+    tick = goal.tick or COMMON_TICK
+    quote = Quote(goal.instrument, oms.now, oms.machine, answer.ltp, answer.bid or None, answer.ask or None)
+    if contradicts_book(quote, tick):
+        quote = replace(quote, ltp=0.0)
+    close = answer.previous_close if oms.broker(goal.account).feed.rest_previous_close else None
+    band = price_band(kind_of(goal.instrument), quote.ltp, close) if quote.ltp > 0 else None
+    return marketable_price(quote, side, tick, band)
+
+
+def _ask(oms: OrderDecision, goal: Goal) -> Goal:
+    return oms.change_goal(goal, asked_machine_ns=oms.machine) if oms.limits.asks_quotes else goal
+
+
+def _is_asked(goal: Goal) -> bool:
+    """True if the server was asked for a quote in the present wait for a price."""
+    return goal.asked_machine_ns >= goal.unpriced_machine_ns > 0
+
+
+def _set_price(oms: OrderDecision, goal: Goal, price: float) -> Goal:
+    return oms.change_goal(goal, price=price, price_step=0.0, reprices=0, unpriced_machine_ns=0)
 
 
 def is_unpriced(oms: OrderDecision, goal: Goal) -> bool:
@@ -286,20 +337,38 @@ def _is_refused_again(oms: OrderDecision, goal: Goal) -> bool:
 
 
 def _priced(oms: OrderDecision, goal: Goal) -> Goal:
-    """The goal, LIMIT from the first where its broker takes no MARKET order, at the edge where no quote came in time.
-
-    The edge is the limit of the stop, which lies inside the exchange's band and beyond its trigger; without a stop it
-    is `EDGE` beyond what the units cost."""
+    """The goal, LIMIT from the first where its broker takes no MARKET order. Its server is asked for a quote where no
+    price of risk came in time, and it goes at the edge where that brings none."""
     if not goal.limit_only and OrderType.MARKET not in oms.broker(goal.account).order_types:
         goal = oms.change_goal(goal, limit_only=True, unpriced_machine_ns=0 if goal.price else oms.machine)
-    if not is_unpriced(oms, goal) or oms.machine - goal.unpriced_machine_ns < oms.limits.exit_price_patience:
+    if not is_unpriced(oms, goal):
         return goal
+    limits = oms.limits
+    if _is_asked(goal):
+        late = oms.machine - goal.asked_machine_ns >= limits.exit_quote_patience
+        return _price_at_edge(oms, goal) if late else goal
+    if oms.machine - goal.unpriced_machine_ns < limits.exit_price_patience:
+        return goal
+    return _ask(oms, goal) if limits.asks_quotes else _price_at_edge(oms, goal)
+
+
+def _price_at_edge(oms: OrderDecision, goal: Goal, answer: ExitQuote | None = None) -> Goal:
+    """The goal at the near edge of the day's band, as risk knows it, else by the last close in a server's answer.
+
+    Where neither is known it goes at the limit of its stop, which lies inside the band; without a stop `EDGE` beyond
+    what the units cost."""
     position, level = oms.position(goal), oms.state.protections.get(goal.owner)
-    price = level.limit if level is not None else 0.0
+    side, tick = Side.SELL if position.open_units > 0 else Side.BUY, goal.tick or COMMON_TICK
+    price = goal.edge
+    if price <= 0 and answer is not None and oms.broker(goal.account).feed.rest_previous_close:
+        close = answer.previous_close
+        price = exit_edge(kind_of(goal.instrument), side, close, close, tick) if close > 0 else 0.0
+    if price <= 0 and level is not None:
+        price = level.limit
     if price <= 0:
-        edge = position.average_price * (1 - EDGE if position.quantity > 0 else 1 + EDGE)
-        price = round(round(edge / COMMON_TICK) * COMMON_TICK, 4)
-    return oms.change_goal(goal, price=price, price_step=0.0, reprices=0) if price > 0 else goal
+        edge = position.average_price * (1 + EDGE * side.sign)
+        price = round(round(edge / tick) * tick, 4)
+    return _set_price(oms, goal, price) if price > 0 else goal
 
 
 def _waits_for_entries(oms: OrderDecision, goal: Goal, out: _Out) -> bool:

@@ -297,6 +297,7 @@ FOLDS: dict[type, Any] = {
     orders.TimerFired: _timer,
     JournalRelearned: _relearned,
     orders.CallOutcome: lambda state, row: state.advance_machine_time(row.ended_machine_ns),
+    orders.ExitQuote: lambda state, row: state.advance_machine_time(row.ended_machine_ns),
     BooksRead: lambda state, row: state.advance_machine_time(row.ended_machine_ns),
     BooksEnded: lambda state, row: state.advance_machine_time(row.ended_machine_ns),
     OrderReport: lambda state, row: state.advance_machine_time(row.received_machine_ns),

@@ -62,7 +62,12 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     exit_waits: int = 8 * SECOND
     """Time without an exit that could leave after which an operator is told."""
     exit_price_patience: int = 2 * SECOND
-    """Time for which a LIMIT exit waits for a quote's price before it goes at the stop's limit."""
+    """Time for which a LIMIT exit waits for a word of risk before its server is asked for a quote, where that is done,
+    or it goes at the near edge of the band."""
+    exit_quote_patience: int = 2 * SECOND
+    """Time for which it then waits for that quote, before it goes at the near edge of the band."""
+    asks_quotes: bool = False
+    """The router asks servers for quotes; where it does not, the edge follows at once."""
     exit_same_again: int = 60 * SECOND
     """Time after a refusal before a stop is taken away again for an exit of the same type and price."""
     stop_return: int = 2 * SECOND

@@ -38,7 +38,8 @@ class ContextBuilder:
         state, environment, signal = self._state, self._environment, intent.signal
         instrument = environment.instruments.get(leg.instrument)
         there, units = self._units(intent, leg, account)
-        quote = state.quotes.get(leg.instrument)
+        no_price = leg.instrument in state.unpriced
+        quote = None if no_price else state.quotes.get(leg.instrument)
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
         busy, product = state.busy_instruments(account), signal.product_of(leg)
@@ -59,6 +60,7 @@ class ContextBuilder:
             units=units,
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
+            no_price=no_price,
             missing_bars=readiness.missing_bars(state, signal, leg),
             disbelieved=readiness.disbelieved_price(state, signal, leg, begun),
             history_hole=readiness.history_hole(state, signal, now),

@@ -336,8 +336,10 @@ class EntryPlanner:
         ):
             return True
         quote = state.quotes.get(instrument)
-        return quote is None or is_stale(
-            quote, now, self._state.wait_machine_ns, environment.limits.stale_quote_seconds
+        return (
+            quote is None
+            or instrument in state.unpriced
+            or is_stale(quote, now, self._state.wait_machine_ns, environment.limits.stale_quote_seconds)
         )
 
     def _overtaken(self, intent: Intent, account: str, now: int) -> Denial | None:

@@ -116,7 +116,7 @@ def _is_traded(state: RiskState, position: Position, now: int) -> bool:
 
 def _fresh_quote(state: RiskState, position: Position, now: int) -> Quote | None:
     """The instrument's last quote, unless it is old, the feed is silent, or risk has just begun to get quotes."""
-    quote, environment = state.quotes.get(position.instrument), state.environment
+    quote, environment = state.valued.get(position.instrument), state.environment
     if quote is None or is_quote_stale(state, quote, now):
         return None
     if environment.lock_step:

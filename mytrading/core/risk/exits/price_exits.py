@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from mytrading.core.ids import content_id
+from mytrading.core.instruments.symbology import kind_of
 from mytrading.core.orders.marketable_price import marketable_price
+from mytrading.core.orders.price_band import exit_edge, price_band
 from mytrading.core.risk.exits import passed_stops
 from mytrading.core.risk.exits.passed_stops import STOP_FAILED
 from mytrading.core.risk.exits.price_levels import arm_stops, arm_targets, quote_beyond, release_levels, stop_level
@@ -28,7 +30,7 @@ from mytrading.messages.commands import PriceGoal
 from mytrading.messages.enums import Severity, Side
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Position, PositionChanged
+from mytrading.messages.orders import Goal, Position, PositionChanged
 from mytrading.messages.reports import ReadRequest
 from mytrading.messages.risk_events import RiskKind
 
@@ -45,7 +47,7 @@ def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
     keys: Iterable[OwnerKey] = state.stop_instruments.get(instrument, ())
     if instrument in guard.doubtful:
         keys = dict.fromkeys((*keys, *(key for key in guard.owners_missing_stop() if key[1] == instrument)))
-    latest = state.quotes.get(instrument)
+    latest = state.valued.get(instrument)
     if latest is None:
         return ()
     rows: list[Any] = []
@@ -79,20 +81,36 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
 
 
 def on_goals(state: RiskState, now: int) -> tuple[Any, ...]:
-    """Return the price of a marketable limit for each exit that waits for one, from a fresh quote; () without any."""
+    """Return the price of a marketable limit for each exit that waits for one, from a fresh quote; without one the edge
+    of the band, once for each wait, whereupon the router asks its server."""
     rows: list[Any] = []
     for goal in state.goals.values():
-        position, quote = state.positions.get(goal.owner), state.quotes.get(goal.instrument)
-        if not goal.limit_only or goal.price or position is None or quote is None or not position.open_units:
-            continue
-        if is_stale(quote, now, state.machine_ns, state.environment.limits.stale_quote_seconds):
-            continue
-        listed = state.environment.instruments.get(goal.instrument)
-        side = Side.SELL if position.open_units > 0 else Side.BUY
-        if price := marketable_price(quote, side, listed.tick_size if listed is not None else COMMON_TICK):
-            name = content_id("price", goal.id, goal.unpriced_machine_ns)
-            rows.append(PriceGoal(id=name, goal=goal.id, account=goal.account, price=price))
+        position = state.positions.get(goal.owner)
+        if goal.limit_only and not goal.price and position is not None and position.open_units:
+            rows += _price_of(state, goal, position, now)
     return tuple(rows)
+
+
+def _price_of(state: RiskState, goal: Goal, position: Position, now: int) -> list[PriceGoal]:
+    quote, listed = state.exit_quote(goal.instrument), state.environment.instruments.get(goal.instrument)
+    kind = listed.kind if listed is not None else kind_of(goal.instrument)
+    tick, side = listed.tick_size if listed is not None else 0.0, Side.SELL if position.open_units > 0 else Side.BUY
+    close = quote.previous_close if quote is not None else None
+    stale_seconds = state.environment.limits.stale_quote_seconds
+    fresh = state.is_priced(goal.instrument) and not (
+        quote is None or is_stale(quote, now, state.machine_ns, stale_seconds)
+    )
+    if fresh and quote is not None:
+        band = price_band(kind, quote.ltp, close)
+        if price := marketable_price(quote, side, tick or COMMON_TICK, band):
+            name = content_id("price", goal.id, goal.unpriced_machine_ns)
+            return [PriceGoal(id=name, goal=goal.id, account=goal.account, price=price)]
+    if goal.asked_machine_ns >= goal.unpriced_machine_ns:
+        return []
+    last = quote.ltp if quote is not None else 0.0
+    edge = exit_edge(kind, side, last, close, tick or COMMON_TICK) if last > 0 else 0.0
+    name = content_id("edge", goal.id, goal.unpriced_machine_ns)
+    return [PriceGoal(id=name, goal=goal.id, account=goal.account, price=0.0, edge=edge, tick=tick)]
 
 
 def on_fill(state: RiskState, message: Any, now: int) -> tuple[Any, ...]:

@@ -113,7 +113,7 @@ def _order_level(state: RiskState, key: OwnerKey) -> float:
 
 def quote_beyond(state: RiskState, position: Position, level: float, now: int, *, target: bool = False) -> Quote | None:
     """Return the latest quote if it is fresh and has reached a position's stop (or `target`) `level`; else None."""
-    quote = state.quotes.get(position.instrument)
+    quote = state.valued.get(position.instrument)
     held = position.open_units
     if quote is None or not level or not held or quote.ltp <= 0:
         return None

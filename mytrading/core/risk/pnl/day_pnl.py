@@ -90,6 +90,9 @@ class DayPnl:
         """Each price is believed by itself: a bar that was recorded is no frame that a server may have got wrong."""
         self._former: dict[str, Quote] = {}
         """By instrument the last quote of the moment before: it was received `APART_NS` earlier at least."""
+        self._stood: set[str] = set()
+        self._former_stood: set[str] = set()
+        """Instruments whose newest, and whose former, last price is the middle of a book."""
         self._since: dict[str, int] = {}
         """Market time at which the present moment of an instrument began."""
         self._moved_by: dict[str, tuple[Scope, ...]] = {}
@@ -138,8 +141,8 @@ class DayPnl:
         return average if marked is None else marked
 
     def previous_last_price(self, instrument: str) -> float | None:
-        """The last price in the quote before the newest; None if there was none."""
-        former = self._former.get(instrument)
+        """The last price in the quote before the newest; None if there was none, or a middle stood in for it."""
+        former = self._former.get(instrument) if instrument not in self._former_stood else None
         return None if former is None else former.ltp
 
     def profit_in_r(self, scope: Scope) -> float:
@@ -271,8 +274,9 @@ class DayPnl:
         if self.counts_r:
             self._count_r(key, money)
 
-    def update_quote(self, quote: Quote, machine_ns: int) -> bool:
-        """Record a quote and reprice the positions in it; False, and unused, if it is too old or has no price."""
+    def update_quote(self, quote: Quote, machine_ns: int, *, stands: bool = False) -> bool:
+        """Record a quote and reprice the positions in it; False, and unused, if it is too old or has no price.
+        `stands`: its last price is the middle of its book, which is no best price of a leg."""
         self._newest_ns = max(self._newest_ns, quote.market_ns)
         old = self._newest_ns - quote.market_ns > self._stale_ns and machine_ns - quote.received_ns > FLOOR_NS
         if old or not quote.ltp > 0:
@@ -288,6 +292,10 @@ class DayPnl:
                 self._former.pop(name, None)
             else:
                 self._former[name] = known
+            if self._stood or self._former_stood:
+                (self._former_stood.add if name in self._stood else self._former_stood.discard)(name)
+        if stands or self._stood:
+            (self._stood.add if stands else self._stood.discard)(name)
         if self._quoted is not None:
             self._quoted.add(name)
             if quote.market_ns - self._began_ns >= PATIENCE_NS:

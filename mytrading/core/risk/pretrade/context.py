@@ -41,6 +41,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     instrument: Instrument | None = None
     strategy: StrategyRun | None = None
     quote: Quote | None = None
+    no_price: bool = False
+    """True while the instrument's newest last price is none, so that there is no `quote` to trade on."""
     # the order
     units: int = 0
     price: float = 0.0

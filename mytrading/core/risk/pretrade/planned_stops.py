@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mytrading.core.options.leg_grammar import spell_stop
+from mytrading.core.orders import price_band
 from mytrading.core.risk.pretrade import stop_plan
 from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_rule_covers
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule, LegStop, StopKind
 from mytrading.messages.run_config import RiskLimits, StopPlan, StrategyRun
 
 _BANDS = {
-    LegKind.OPTION: stop_plan.OPTION_BAND * stop_plan.OPTION_ROOM,
-    LegKind.FUTURE: stop_plan.FUTURE_BAND,
-    LegKind.EQUITY: stop_plan.SHARE_BAND,
+    LegKind.OPTION: price_band.OPTION_BAND * stop_plan.OPTION_ROOM,
+    LegKind.FUTURE: price_band.FUTURE_BAND,
+    LegKind.EQUITY: price_band.SHARE_BAND,
 }
 OF_SIGNAL = "the signal's own stop_price"
 
@@ -122,7 +123,7 @@ def _stop_of_kind(position: str, kind: LegKind, own: LegStop, rules: StopRules, 
         return PlannedStop(position, "engine", level, origin)
     limit = f"{band:.0%} of its price"
     if option:
-        limit += f", or ₹{stop_plan.OPTION_REACH * stop_plan.OPTION_ROOM:g} of one up to ₹{stop_plan.OPTION_SMALL:g}"
+        limit += f", or ₹{price_band.OPTION_REACH * stop_plan.OPTION_ROOM:g} of one up to ₹{price_band.OPTION_SMALL:g}"
     if not percent:
         return PlannedStop(position, "broker", level, origin, f"within {limit}; the engine holds it beyond")
     if stop.value <= band * 100:

@@ -166,7 +166,7 @@ def unpriced_stops(state: RiskState, strategy: str, now: int) -> str:
         return f"the feed is silent or not ready for {for_seconds} s, and the engine holds the stop of {names}"
     unseen = []
     for position, _ in open_now:
-        quote = state.quotes.get(position.instrument)
+        quote = state.valued.get(position.instrument)
         silent = quote is None and state.machine_ns - environment.patient_until >= BLIND_NS
         if silent or (quote is not None and is_quote_stale(state, quote, now)):
             unseen.append(position.instrument)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+from mytrading.core.orders.price_band import price_band
 from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slice_quantities
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
-from mytrading.core.risk.pretrade.stop_plan import price_band, stop_problem
+from mytrading.core.risk.pretrade.stop_plan import stop_problem
 from mytrading.core.risk.state.environment import COLLAR_TICKS
 from mytrading.core.risk.state.state import is_stale
 from mytrading.core.time import SECOND
@@ -184,7 +185,7 @@ def _band(case: PreTradeContext) -> str:
     if not case.leg.limit_price and case.instrument.kind.is_option:
         return ""
     price = case.leg.limit_price or case.price
-    band = price_band(case.instrument, case.price, case.quote.previous_close)
+    band = price_band(case.instrument.kind, case.price, case.quote.previous_close)
     if band.lower - _EPSILON <= price <= band.upper + _EPSILON:
         return ""
     return (
@@ -240,7 +241,9 @@ ORDER: tuple[Rule, ...] = (
          if case.reduces else "", "reduces"),
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
     Rule("NO_QUOTE", "No quote, or none with a price, came before the signal expired.", "",
-         lambda case: f"there is no quote of {case.leg.instrument}; see the feed in `mytrading status`"
+         lambda case: f"the last price of {case.leg.instrument} cannot be one beside its bid and ask, or what it is a "
+         "call on, and is not believed; wait for the next" if case.no_price else
+         f"there is no quote of {case.leg.instrument}; see the feed in `mytrading status`"
          if case.quote is None else
          "" if case.price > 0 else f"the quote of {case.leg.instrument} holds no positive price; wait for the next"),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),

@@ -5,25 +5,20 @@ A level is rounded so that it triggers later, never earlier; one that cannot res
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
+from mytrading.core.orders.price_band import PriceBand, on_tick, price_band
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.messages.enums import OrderType, Side
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.run_config import RiskLimits, StopPlan
 
-SHARE_BAND = 0.20
-"""Largest distance of an order for a share from its last close: the widest circuit of NSE and BSE."""
-FUTURE_BAND = 0.10
-OPTION_BAND, OPTION_REACH, OPTION_SMALL = 0.40, 20.0, 50.0
-"""Limit price protection of NSE: 40 % about the price, and ₹20 about one of at most ₹50."""
 OPTION_ROOM = 0.9
 """The share of that reach within which a stop is sent to the broker: the price moves until it is placed."""
 LEAST_TICKS = 2
 """The limit lies at least this far beyond its trigger, where the band has room for it."""
 _EPSILON = 1e-6
-_BUY, _SELL, _FUT = Side.BUY, Side.SELL, InstrumentKind.FUT
+_BUY, _SELL = Side.BUY, Side.SELL
 _NONE, _BROKER, _ENGINE = StopPlan.NONE, StopPlan.BROKER, StopPlan.ENGINE
 """Members of enums, looked up once: the plan of a stop is made for every entry that is judged."""
 
@@ -40,13 +35,6 @@ class ShareStop(NamedTuple):
 
     levels: StopLevels
     can_rest: bool
-
-
-class PriceBand(NamedTuple):
-    """The lowest and the highest price, in rupees, that the exchange is taken to accept."""
-
-    lower: float
-    upper: float
 
 
 def stop_holder(case: PreTradeContext) -> StopPlan:
@@ -71,7 +59,7 @@ def plan_stop(case: PreTradeContext) -> StopLevels | str:
         return ""
     if problem := _level_problem(case, case.instrument):
         return "" if case.is_hedge else problem
-    band = price_band(case.instrument, *_prices(case))
+    band = price_band(case.instrument.kind, *_prices(case))
     return stop_prices(case.instrument, case.side, _level_of(case), band, case.limits, case.leg.stop_buffer)
 
 
@@ -85,7 +73,7 @@ def plan_share_stop(
     tick = instrument.tick_size
     if instrument.kind.is_derivative or price <= 0 or not (tick < price and _is_beyond(entry, level, price, tick)):
         return None
-    band, room = price_band(instrument, price, None), LEAST_TICKS * tick
+    band, room = price_band(instrument.kind, price, None), LEAST_TICKS * tick
     if entry is _BUY:
         rests = level >= (band.lower + room if band.lower > 0 else 0.0) - _EPSILON
     else:
@@ -133,7 +121,7 @@ def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
     nearest = _nearest(case, entry)
     if tick < nearest and _is_beyond(entry, level, nearest, tick):
         return ""  # however it is rounded to a tick
-    trigger = max(_on_tick(level, tick, -1 if entry is _BUY else 1), tick)
+    trigger = max(on_tick(level, tick, -1 if entry is _BUY else 1), tick)
     if trigger < nearest if entry is _BUY else trigger > nearest:
         return ""
     side, name = "below" if entry is _BUY else "above", case.leg.instrument
@@ -162,7 +150,7 @@ def can_stop_rest(
 
 def furthest_resting_level(instrument: Instrument, entry: Side, price: float, previous_close: float | None) -> float:
     """The rupee level furthest from the instrument's `price` at which such an entry's stop order is accepted."""
-    band, room = price_band(instrument, price, previous_close), LEAST_TICKS * instrument.tick_size
+    band, room = price_band(instrument.kind, price, previous_close), LEAST_TICKS * instrument.tick_size
     lower, upper = band.lower + room if band.lower > 0 else 0.0, band.upper - room
     if instrument.kind.is_option:
         reach = (band.upper - price) * OPTION_ROOM
@@ -188,30 +176,13 @@ def stop_prices(
 ) -> StopLevels:
     """Return trigger and limit of an entry's stop at `level` (rupees); `buffer`: rupees between, 0: default."""
     tick, away = instrument.tick_size, -1 if entry is _BUY else 1
-    trigger = max(_on_tick(level, tick, away), tick)
+    trigger = max(on_tick(level, tick, away), tick)
     reach = max(buffer or trigger * limits.stop_limit_buffer, LEAST_TICKS * tick)
     if instrument.kind.is_option and not buffer:
         reach = max(reach, min(limits.stop_limit_buffer_options, trigger / 2))
-    limit = _on_tick(trigger + away * reach, tick, away)
+    limit = on_tick(trigger + away * reach, tick, away)
     if away < 0:
-        limit = min(trigger, max(limit, _on_tick(band.lower, tick, 1), tick))
+        limit = min(trigger, max(limit, on_tick(band.lower, tick, 1), tick))
     else:
-        limit = max(trigger, min(limit, _on_tick(band.upper, tick, -1)))
+        limit = max(trigger, min(limit, on_tick(band.upper, tick, -1)))
     return StopLevels(trigger, limit)
-
-
-def price_band(instrument: Instrument, price: float, previous_close: float | None) -> PriceBand:
-    """The daily price band: about the previous close of a share or future (or `price`), about `price` of an option."""
-    if instrument.kind.is_option:
-        reach = OPTION_REACH if price <= OPTION_SMALL else price * OPTION_BAND
-        return PriceBand(max(price - reach, 0.0), price + reach)
-    base = previous_close if previous_close is not None and previous_close > 0 else price
-    share = FUTURE_BAND if instrument.kind is _FUT else SHARE_BAND
-    return PriceBand(base * (1 - share), base * (1 + share))
-
-
-def _on_tick(price: float, tick: float, way: int) -> float:
-    """The next price on the tick, upwards (+1) or downwards (−1)."""
-    ticks = price / tick
-    whole = math.ceil(ticks - _EPSILON) if way > 0 else math.floor(ticks + _EPSILON)
-    return round(whole * tick, 4)

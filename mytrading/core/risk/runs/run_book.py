@@ -81,8 +81,13 @@ class RunBook:
                 run.profit = profit
                 if run.trails and (run.trail.stop is None or profit > run.trail.peak):
                     self._trail_on(run, profit, self._newest_ns)
-            if run.rules.leg_trailing.value:
+            if run.rules.leg_trailing.value and quote.instrument not in self._state.unpriced:
                 self._follow_best(run, legs, quote.ltp)
+
+    def lose_price(self, instrument: str) -> None:
+        """The profit of what holds the instrument is not known, so that no rule on it speaks, until a price comes."""
+        for run, _ in self._holding.get(instrument, ()):
+            run.profit, run.fresh_until_ns = None, 0
 
     def _follow_best(self, run: Run, legs: list[RunLeg], last: float) -> None:
         """The best price of a leg is one that two quotes reached: of the newest and the one before it, the lesser."""
@@ -118,13 +123,18 @@ class RunBook:
 
     def _trail_on(self, run: Run, profit: float, now: int) -> None:
         """Move the stop after the peak that two quotes show."""
-        if run.entering or run.leaving:
+        if run.entering or run.leaving or self._lacks_last_price(leg.instrument for leg in run.legs.values()):
             return
         profit -= self.unconfirmed_profit(run, now, gains=True)
         trail = run.trail.advance(run.rules.trailing, profit, run.basis)
         if trail is not run.trail:
             run.trail = trail
             run.update_profit_band()
+
+    def _lacks_last_price(self, instruments: Iterable[str]) -> bool:
+        """True if a last price of these is none: their middle makes no peak and no bar."""
+        unpriced = self._state.unpriced
+        return bool(unpriced) and any(name in unpriced for name in instruments)
 
     def profit(self, run: Run, now: int) -> tuple[float | None, int]:
         """Return a run's profit in rupees and until when it is fresh (ns); (None, 0) while a leg has no fresh quote."""
@@ -133,7 +143,7 @@ class RunBook:
             if not leg.quantity:
                 continue
             quote = quotes.get(leg.instrument)
-            if quote is None:
+            if quote is None or not self._state.is_priced(leg.instrument):
                 return None, 0
             old_from = quote.market_ns + leg.patience_ns
             if now > old_from and machine_ns - quote.received_ns > QUOTE_FLOOR_NS:
@@ -144,7 +154,7 @@ class RunBook:
 
     def combined_premium(self, run: Run, ratio: Iterable[tuple[str, int]], now: int) -> float | None:
         """Rupees of one set of legs (`ratio`: units by instrument) at last prices; None without fresh quotes."""
-        if self.profit(run, now)[0] is None:
+        if self._lacks_last_price(name for name, _ in ratio) or self.profit(run, now)[0] is None:
             return None
         quotes = [(self._state.quotes.get(instrument), units) for instrument, units in ratio]
         prices = [units * quote.ltp for quote, units in quotes if quote is not None]

@@ -55,10 +55,12 @@ class RunRules:
     def apply(self, row: Any) -> None:
         """Apply a row (quote, bar, event of the router or decision of risk) to runs, trend series and their events."""
         if isinstance(row, Quote):
-            if self._state.quotes.get(row.instrument) is row:
-                self.books.apply_quote(row)
-                if self.series.any:
+            if (quote := self._state.judged(row)) is not None:
+                self.books.apply_quote(quote)
+                if self.series.any and quote is row:
                     self.series.add_quote(row)
+            elif not self._state.is_priced(row.instrument):
+                self.books.lose_price(row.instrument)
             return
         if isinstance(row, Signal):
             return  # an intent alone moves no run
@@ -78,12 +80,12 @@ class RunRules:
     def on_quote(self, quote: Quote, now: int) -> list[Any]:
         """Return the rows a quote leads to, for all runs holding its instrument: exits, trailing levels, bars."""
         held = self.books.runs_holding(quote.instrument)
-        if not (held or self.series.any) or self._state.quotes.get(quote.instrument) is not quote:
+        if not (held or self.series.any) or (judged := self._state.judged(quote)) is None:
             return []
         rows: list[Any] = []
         for run, legs in held:
             if not run.leaving:
-                self._judge(run, legs, quote, now, rows)
+                self._judge(run, legs, judged, now, rows)
         if self.series.any:
             rows += self._bars(now)
         return rows

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
-from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.book import InstrumentBook, spot_of_call
 from mytrading.core.instruments.master_contract import refusal_for
-from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
+from mytrading.core.instruments.symbology import ParsedSymbol, kind_of, parse_symbol, split_id
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.time import SECOND
 from mytrading.messages.brokers import PLAIN, BrokerRules
@@ -66,6 +66,8 @@ class RiskEnvironment:
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")
+        self._spots: dict[str, str] = {}
+        self._spots_of = instruments
 
     def update_strategies(self, runs: Iterable[StrategyRun]) -> None:
         """Add strategies while the stack runs, or replace those of the same name; none is ever taken away."""
@@ -98,6 +100,24 @@ class RiskEnvironment:
             return max(self.limits.price_collar, self.limits.price_collar_options) * price
         share = self.limits.price_collar_options if found.kind.is_option else self.limits.price_collar
         return max(share * price, COLLAR_TICKS * found.tick_size)
+
+    def tick_of(self, name: str) -> float:
+        """Rupees of the instrument's tick; 0.0 where it is not listed."""
+        found = self.instruments.get(name)
+        return found.tick_size if found is not None else 0.0
+
+    def is_option(self, name: str) -> bool:
+        """True for calls and puts, by the list and else by the name."""
+        found = self.instruments.get(name)
+        return (found.kind if found is not None else kind_of(name)).is_option
+
+    def spot_of_call(self, name: str) -> str:
+        """The id of what a call is a call on; "" of anything else, and of one that is not listed. Budget: 100 ns."""
+        if self._spots_of is not self.instruments:
+            self._spots_of, self._spots = self.instruments, {}
+        if (known := self._spots.get(name)) is None:
+            known = self._spots[name] = spot_of_call(self.instruments, self.instruments.get(name))
+        return known
 
     def underlying(self, name: str) -> str:
         """Name of an instrument's underlying; `name` itself if it is not listed."""

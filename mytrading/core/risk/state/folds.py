@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.accounting.pnl import drop_implausible_book
+from mytrading.core.no_price import contradicts_book, stand_in
 from mytrading.core.orders.state_machine import TERMINAL, order_from_command, with_modify
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
@@ -18,7 +19,7 @@ from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watched_instrum
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.inputs import JournalDoubt
 from mytrading.core.risk.state.intent import Intent
-from mytrading.core.risk.state.state import BasketReserve, RiskState
+from mytrading.core.risk.state.state import BasketReserve, RiskState, is_stale
 from mytrading.core.time import DAY, IST_OFFSET, day_number_of, iso_day
 from mytrading.messages import control
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
@@ -622,25 +623,66 @@ def _beat(state: RiskState, row: control.Heartbeat) -> None:
 
 
 def _quote(state: RiskState, row: Quote) -> None:
-    """Take a quote that has a price and is not older; what is held is valued within a collar of its last price."""
+    """Take a quote that is not older; what is held is valued within a collar of its last price, or of the middle of its
+    book where the last price is none."""
     name = row.instrument
-    known = state.quotes.get(name)
-    if not 0.0 < row.ltp < math.inf or (known is not None and row.market_ns < known.market_ns):
+    known = state.valued.get(name)
+    if not 0.0 <= row.ltp < math.inf or (known is not None and row.market_ns < known.market_ns):
         return
-    state.quotes[name] = row
     near = row.ltp * _NEAR
-    if (row.bid is None or abs(row.bid - row.ltp) <= near) and (row.ask is None or abs(row.ask - row.ltp) <= near):
-        valued = row
-    else:
-        valued = drop_implausible_book(row, state.environment.collar_rupees(name, row.ltp))
+    close = (row.bid is None or abs(row.bid - row.ltp) <= near) and (row.ask is None or abs(row.ask - row.ltp) <= near)
+    if (
+        row.ltp <= 0.0
+        or (not close and contradicts_book(row, state.environment.tick_of(name)))
+        or _above_spot(state, row)
+    ):
+        _without_price(state, row)
+        return
+    if state.unpriced:
+        state.unpriced.pop(name, None)
+    state.quotes[name] = row
+    valued = row if close else drop_implausible_book(row, state.environment.collar_rupees(name, row.ltp))
+    _value(state, valued)
+
+
+def _without_price(state: RiskState, row: Quote) -> None:
+    """Take a quote whose last price is none: the middle of a narrow book stands in, else nothing does. A book that the
+    last price of before contradicts as well may be the wrong one of the two."""
+    if row.bid is None and row.ask is None:
+        return  # it says nothing at all
+    name, environment = row.instrument, state.environment
+    known, middle = state.quotes.get(name), stand_in(row, environment.is_option(name))
+    doubtful = known is not None and contradicts_book(replace(row, ltp=known.ltp), environment.tick_of(name))
+    if middle > 0 and not doubtful and (row.ask or 0.0) - (row.bid or 0.0) <= environment.collar_rupees(name, middle):
+        state.unpriced[name] = 0
+        _value(state, replace(row, ltp=middle))
+        return
+    state.machine_ns = max(state.machine_ns, row.received_ns)
+    state.unpriced[name] = state.unpriced.get(name) or max(row.received_ns, 1)
+
+
+def _above_spot(state: RiskState, row: Quote) -> bool:
+    """True of a call that would cost more than what it is a call on, by a fresh last price of that."""
+    spot = state.quotes.get(state.environment.spot_of_call(row.instrument))
+    if spot is None or row.ltp <= spot.ltp or spot.instrument in state.unpriced:
+        return False
+    limit = state.environment.limits.stale_quote_seconds
+    return not is_stale(spot, row.market_ns, max(row.received_ns, state.machine_ns), limit)
+
+
+def _value(state: RiskState, valued: Quote) -> None:
+    name = valued.instrument
     state.valued[name] = valued
-    if row.received_ns > state.machine_ns:
-        state.machine_ns = row.received_ns
+    if valued.received_ns > state.machine_ns:
+        state.machine_ns = valued.received_ns
     memory = state.memory
     if memory.began < 0:
-        memory.set_first_day(row.market_ns)
-    if memory.money.update_quote(valued, state.machine_ns) and (touched := memory.money.scopes_of(name)):
-        memory.raise_peaks(touched, row.market_ns)
+        memory.set_first_day(valued.market_ns)
+    stands = bool(state.unpriced) and name in state.unpriced
+    if memory.money.update_quote(valued, state.machine_ns, stands=stands) and (touched := memory.money.scopes_of(name)):
+        if state.unpriced and (doubtful := state.unpriced_scopes()):
+            touched = tuple(scope for scope in touched if scope not in doubtful)
+        memory.raise_peaks(touched, valued.market_ns)
 
 
 def _funds(state: RiskState, row: Funds) -> None:

@@ -10,6 +10,7 @@ from mytrading.core.accounting.margin import MarginTracker
 from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.orders.state_machine import FREED, TERMINAL, UNRESOLVED
 from mytrading.core.reconciler import book_confidence as confidence
+from mytrading.core.risk.pnl.day_pnl import Scope
 from mytrading.core.risk.pnl.equity_memory import EquityMemory
 from mytrading.core.risk.protection.hedges import (
     Cover,
@@ -114,7 +115,11 @@ class RiskState:
         self.last_entry: dict[tuple[str, str], int] = {}
         self.quotes: dict[str, Quote] = {}
         self.valued: dict[str, Quote] = {}
-        """Quotes as positions are valued at: without a bid and an ask beyond `environment.collar_rupees`."""
+        """Quotes as positions are valued at and their levels judged by: without a bid and an ask beyond
+        `environment.collar_rupees`, and with the middle of the book as the last price where that is none."""
+        self.unpriced: dict[str, int] = {}
+        """Instruments whose newest last price is none: since when (machine ns) nothing stands in for it; 0: the middle
+        of bid and ask does, for what is held alone."""
         self.trading: dict[str, TradingState] = {}
         self.switches: dict[str, StrategySwitch] = {}
         self.halted: dict[NetKey, str] = {}
@@ -167,6 +172,28 @@ class RiskState:
         self.looked_at: set[str] = set()
         """Strategies of which nothing that could settle an intent was learnt since their intents were looked at."""
         self._awaited: set[str] | None = set()
+
+    def judged(self, row: Quote) -> Quote | None:
+        """Return the quote by which what is held is judged after `row` was applied: itself, or with a middle that
+        stands in for its last price; None if it was not taken."""
+        name = row.instrument
+        if self.quotes.get(name) is row:
+            return row
+        stands = self.valued.get(name) if self.unpriced and self.unpriced.get(name) == 0 else None
+        same = stands is not None and (stands.market_ns, stands.received_ns) == (row.market_ns, row.received_ns)
+        return stands if same else None
+
+    def exit_quote(self, instrument: str) -> Quote | None:
+        """Return the quote that an exit is priced by, with its whole book; None without any."""
+        return (self.valued if instrument in self.unpriced else self.quotes).get(instrument)
+
+    def is_priced(self, instrument: str) -> bool:
+        """False while neither a last price nor the middle of a book says what an instrument is worth."""
+        return not self.unpriced.get(instrument)
+
+    def unpriced_scopes(self) -> set[Scope]:
+        """Accounts and strategies that hold something whose last price is none: their peaks do not rise."""
+        return {scope for name in self.unpriced for scope in self.memory.money.scopes_of(name)}
 
     def recheck_intents(self) -> None:
         """Let every intent be checked again for being satisfied, as after changes of lots, accounts or contracts."""

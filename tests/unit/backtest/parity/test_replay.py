@@ -280,6 +280,19 @@ def test_price_that_the_feed_did_not_believe_is_not_accepted() -> None:
     assert [one.quote.ltp for one in taken_of(frames, 1.0) if one.quote] == [100.0, 100.1]
 
 
+def test_price_that_its_own_book_contradicts_is_a_book_alone_in_a_replay_as_in_the_feed() -> None:
+    """It was believed in the replay once it had come for thirty seconds, and the replay made other bars."""
+
+    def wrong(at: int, received: int) -> TapeFrame:
+        right = frame(at, received, 100.0)
+        return right._replace(data=right.data.replace(b'"ltp": 100.0', b'"ltp": 23000.0'))
+
+    frames = [frame(TEN, 10, 100.0), *(wrong(TEN + n * SECOND, 20 + n * SECOND) for n in range(1, 60))]
+    quotes = [one.quote for one in taken_of([*frames, frame(TEN + MINUTE, 99 * SECOND, 101.0)], 1.0) if one.quote]
+    assert [quote.ltp for quote in quotes] == [100.0, *[0.0] * 59, 101.0]
+    assert {(quote.bid, quote.ask) for quote in quotes[1:-1]} == {(99.95, 100.05)}
+
+
 def test_tape_of_a_broker_whose_book_has_a_middle_price_gives_the_quotes_that_the_feed_made_of_it() -> None:
     """Last trade 12, book 1 to 50: a replay by the frames alone had 25.5 as a price."""
 

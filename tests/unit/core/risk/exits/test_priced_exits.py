@@ -1,4 +1,5 @@
-"""Exits that must be LIMIT: risk answers with the price of a marketable limit from a fresh quote, or says nothing."""
+"""Exits that must be LIMIT: risk answers with the price of a marketable limit from a fresh quote, else
+the edge of the day's band, once for each wait."""
 
 from __future__ import annotations
 
@@ -51,6 +52,7 @@ def test_exit_that_has_a_price_gets_no_other() -> None:
 def test_old_quote_gives_no_price_and_a_fresh_one_does_at_the_next_turn() -> None:
     bench = held(10)
     bench.pass_time(120)
-    assert prices(bench.give(goal(bench))) == []
+    (row,) = bench.give(goal(bench))
+    assert (row.price, row.edge, row.tick) == (0.0, 646.4, 0.05)  # 800 less a fifth, one hundredth inside
     bench.quote(SHARE, 700.0)
     assert prices(bench.pass_time(1)) == [692.95]

@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mytrading.core.orders.price_band import PriceBand, price_band
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.stop_plan import (
-    PriceBand,
     StopLevels,
     plan_share_stop,
     plan_stop,
-    price_band,
     stop_holder,
     stop_prices,
     stop_problem,
@@ -141,7 +140,7 @@ def test_place_is_on_the_tick_never_early_and_its_limit_is_never_short_of_the_tr
 ) -> None:
     instrument = replace(OPTION if option else EQUITY, tick_size=tick)
     level = price * (1 - side.sign * share)
-    trigger, limit = stop_prices(instrument, side, level, price_band(instrument, price, None), LIMITS)
+    trigger, limit = stop_prices(instrument, side, level, price_band(instrument.kind, price, None), LIMITS)
     for value in (trigger, limit):
         assert abs(value / tick - round(value / tick)) < 1e-5
         assert value >= tick * 0.999

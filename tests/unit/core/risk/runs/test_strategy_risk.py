@@ -160,7 +160,7 @@ def test_stale_or_zero_price_of_any_leg_ends_nothing() -> None:
 
 def test_longs_count_at_bid_and_shorts_at_ask_and_at_the_last_price_without_both() -> None:
     bench = share_bench(MAX_LOSS)
-    assert bench.at(SHARE, 950.05, 940.0) == ()
+    assert bench.at(SHARE, 950.05, 960.0) == ()
     assert events(bench.at(SHARE, 950.0, 990.0))
     bench = share_bench(MAX_LOSS, quantity=-100)
     assert bench.at(SHARE, 1000.0, 1049.95) == ()
