@@ -213,8 +213,8 @@ def trap_feed(trap: Trap) -> None:
         if any(trap.minute(item.bar.end_ns) for item in self.closed):
             trap.spring("decided")
 
-    def store(original: Any, self: Any, bars: Any) -> Any:
-        new = original(self, bars)
+    def store(original: Any, self: Any, bars: Any, *sampled: Any) -> Any:
+        new = original(self, bars, *sampled)
         if any(trap.minute(bar.end_ns) for bar in new):
             trap.spring("committed")
         return new

@@ -646,14 +646,14 @@ def _quote(state: RiskState, row: Quote) -> None:
 
 
 def _without_price(state: RiskState, row: Quote) -> None:
-    """Take a quote whose last price is none: the middle of a narrow book stands in, else nothing does. A book that the
-    last price of before contradicts as well may be the wrong one of the two."""
+    """Take a quote whose last price is none: the middle of a narrow book stands in, else nothing does. The book may be
+    the wrong one of the two: it counts only beside a last price of before that it does not contradict."""
     if row.bid is None and row.ask is None:
         return  # it says nothing at all
     name, environment = row.instrument, state.environment
     known, middle = state.quotes.get(name), stand_in(row, environment.is_option(name))
-    doubtful = known is not None and contradicts_book(replace(row, ltp=known.ltp), environment.tick_of(name))
-    if middle > 0 and not doubtful and (row.ask or 0.0) - (row.bid or 0.0) <= environment.collar_rupees(name, middle):
+    sure = known is not None and not contradicts_book(replace(row, ltp=known.ltp), environment.tick_of(name))
+    if middle > 0 and sure and (row.ask or 0.0) - (row.bid or 0.0) <= environment.collar_rupees(name, middle):
         state.unpriced[name] = 0
         _value(state, replace(row, ltp=middle))
         return

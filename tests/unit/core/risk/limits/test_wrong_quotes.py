@@ -54,6 +54,17 @@ def test_wrong_book_beside_a_right_price_moves_neither_profit_nor_peak_nor_limit
     assert events(price(bench, 89.0)), "and what is right reaches the limit afterwards"
 
 
+def test_wrong_book_in_the_first_quote_after_a_start_gave_the_position_its_value() -> None:
+    """Nothing of before says which of the two is wrong, so that neither counts; the next whole quote does. 650 calls
+    bought at 100 were worth 650 × 1e9."""
+    bench = RiskBench()
+    bench.hold(CALL, 650, 100.0)
+    book(bench, 1e9, 1e9 + 1)
+    assert profit(bench) == 0.0 and not bench.machine.state.is_priced(CALL)
+    book(bench, 109.0, 110.0, ltp=109.5)
+    assert profit(bench) == 650 * 9.0 and bench.machine.state.is_priced(CALL)
+
+
 def test_position_is_valued_at_the_book_within_the_collar_of_its_last_price() -> None:
     bench = holding()
     reach = bench.machine.environment.collar_rupees
