@@ -375,7 +375,7 @@ def test_instrument_rows_that_make_no_sense_are_left_out_and_counted() -> None:
     )
     expired = good.replace("30DEC25", "02DEC25").replace("30-DEC-25", "02-DEC-25")
     rows = [good, expired, good.replace('"lotsize":65', '"lotsize":0'), '{"symbol":"X"}', '"row"',
-            good.replace("30-DEC-25", "soon")]  # fmt: skip
+            good.replace("30-DEC-25", "31-DEC-25")]  # fmt: skip
     body = f'{{"status":"success","data":[{",".join(rows)}]}}'.encode()
 
     def behave(server: Server, connection: socket.socket, _: int) -> None:
