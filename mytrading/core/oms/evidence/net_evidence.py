@@ -209,6 +209,15 @@ def needs_positions(oms: OrderDecision, order: Order) -> bool:
     return fills.traded and fills.trade_sum != fills.net_sum and order.state in SENT
 
 
+def bears_out_old_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if the position book lists the key of an ended order and moved by all units that one source reported of it;
+    of a disputed net they must be all that it moved by."""
+    if not _is_listed(order.net, read) or (beyond := _beyond(oms, order, read)) is None:
+        return False
+    units, moved = order.filled_seen - order.filled, beyond + _claimed(oms, order)
+    return moved == units if order.net in oms.state.mismatches else moved >= units
+
+
 def _beyond(oms: OrderDecision, order: Order, read: BooksRead) -> int | None:
     """Units on the order's side that the broker's net of its key has more than ours; None if this read cannot tell."""
     key, rules = order.net, oms.broker(order.account)
