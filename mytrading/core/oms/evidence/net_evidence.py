@@ -48,7 +48,8 @@ def with_net(
     shown = min(named, moved) if not disputed or named == moved else 0  # of a disputed net what is named must be all
     if row.filled is None and _is_counted_by_net(oms, order, fills, read):
         counted = min(beyond - _others(oms, order, read), _most_traded(oms, order, read))
-        if not disputed or (fills.traded and counted == beyond):  # of a disputed net it must be all
+        traded = fills.traded or _is_unbooked_by_exchange(oms, order, read)
+        if not disputed or (traded and counted == beyond):  # of a disputed net it must be all
             shown = max(shown, counted)
     level = order.filled + min(max(shown, 0), order.quantity - order.filled)
     lower = fills.net_lower + 1 if level < fills.net else 0
@@ -131,8 +132,11 @@ def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bo
     return by_other_id and (first is None or first > order.call.began_machine_ns)
 
 
-def _is_unbooked_ours(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """True if the trade book has units which no fill of ours and no stranger's order of the order book explains."""
+def _is_unbooked_by_exchange(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if a trade book under the exchange's ids has units of the order's side which no fill of ours and no
+    stranger's order of the order book explains."""
+    if oms.broker(order.account).trade_order_id is not TradeOrderId.EXCHANGE:
+        return False
     rows = (row for row in read.orders or () if (row.instrument, row.side) == (order.instrument, order.side))
     strange = (row for row in rows if (order.account, row.broker_order_id) not in oms.state.by_broker)
     theirs = sum(row.quantity for row in strange if row.status not in _UNTRADED)
@@ -190,7 +194,7 @@ def tells_end(
     beyond = _beyond(oms, order, read)
     shown = still and beyond is not None
     by_exchange = rules.trade_order_id is TradeOrderId.EXCHANGE  # else an own trade mostly bears its id
-    if by_exchange and shown and (beyond or 0) <= 0 and _is_unbooked_ours(oms, order, read):
+    if shown and _is_unbooked_by_exchange(oms, order, read):
         return oms.machine - order.evidence.seen_machine_ns >= oms.limits.slow  # the position book may stand still
     if fills.traded or (by_exchange and beyond and beyond > 0 and may_have_traded(oms, order, read)):
         return waited and shown and _others(oms, order, read) == 0
@@ -207,6 +211,15 @@ def needs_positions(oms: OrderDecision, order: Order) -> bool:
     if order.filled_seen > order.filled:
         return not fills.book or not oms.broker(order.account).trades_count_fills
     return fills.traded and fills.trade_sum != fills.net_sum and order.state in SENT
+
+
+def bears_out_old_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if the position book lists the key of an ended order and moved by all units that one source reported of it;
+    of a disputed net they must be all that it moved by."""
+    if not _is_listed(order.net, read) or (beyond := _beyond(oms, order, read)) is None:
+        return False
+    units, moved = order.filled_seen - order.filled, beyond + _claimed(oms, order)
+    return moved == units if order.net in oms.state.mismatches else moved >= units
 
 
 def _beyond(oms: OrderDecision, order: Order, read: BooksRead) -> int | None:

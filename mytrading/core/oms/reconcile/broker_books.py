@@ -145,7 +145,7 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     traded = any(row.broker_order_id == order.broker_order_id for row in read.trades)
     traded |= unread_rows.hides_trades(oms, order, read)
     if not traded and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
-        order_updates.settle_unconfirmed_old_fill(oms, order, net_positions.broker_average_price(oms, order.net, read))
+        order_updates.settle_unconfirmed_old_fill(oms, order, read)
 
 
 def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:

@@ -293,7 +293,8 @@ def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> None:
     """End an order of an earlier day, as DAY orders do, once two books of today do not show it, with an alert.
 
-    An entry's fill that one source reported is booked; an exit's or stop's is withdrawn, and exits wait for book reads.
+    An entry's fill that one source reported is booked; an exit's or stop's only if the position book bears it out, else
+    it is withdrawn; exits wait for book reads.
     """
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
@@ -306,22 +307,24 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
     else:
         oms.alert(EventAlert.ORDER_OVERNIGHT, Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
-        settle_unconfirmed_old_fill(
-            oms, oms.order(order.client_order_id), net_positions.broker_average_price(oms, order.net, read)
-        )
+        settle_unconfirmed_old_fill(oms, oms.order(order.client_order_id), read)
     elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(oms, order.net, read)):
         net_positions.hold_back_exits(oms, order)
 
 
-def settle_unconfirmed_old_fill(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
-    """Settle a fill of an earlier day that only one of the broker's books reported. An entry's fill is booked, at
-    `price` if the order names none. An exit's fill is dropped, as the positions read from the broker contain it, and
-    further exits of the position wait until the books are read."""
+def settle_unconfirmed_old_fill(oms: OrderDecision, order: Order, read: BooksRead | None = None) -> None:
+    """Settle a fill of an earlier day that only one of the broker's books reported. An entry's fill is booked, at the
+    average of the position book of `read` if the order names no price. An exit's fill is booked if that book lists the
+    position and lacks its units; else it is dropped, as the positions decide. Further exits wait for book reads."""
+    price = order.average_price or order.price
     if order.purpose.reduces:
         net_positions.hold_back_exits(oms, order)
-        _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")
-        return
-    price = order.average_price or order.price or price or order.plan.reference_price
+        if read is None or not net_evidence.bears_out_old_fill(oms, order, read):
+            _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")
+            return
+        price = price or _estimate(oms, order, order.evidence.fills, read)
+    average = net_positions.broker_average_price(oms, order.net, read) if read else 0.0
+    price = price or average or order.plan.reference_price
     if price > 0:
         _book(oms, order, oms.change(order, "filled_late", filled=order.filled_seen, average_price=price))
 

@@ -410,6 +410,36 @@ def test_stop_ended_without_the_units_of_its_own_trade_while_the_position_book_s
     assert (bench.order(bench.machine.state.by_broker["main", stop.id]).filled, leaving) == (10, [40])
 
 
+def test_exit_ended_without_the_units_of_its_trade_while_the_position_book_lacked_anothers_exit_as_well() -> None:
+    """Of two strategies' hundred one had sold fifty, the other 25 of fifty when its exit was cancelled; the book stood
+    at 100, and fifty more left in place of 25."""
+    bench = bench_of("exchange's id")
+    for name, strategy in (("e1", "s1"), ("e2", "s2")):
+        bench.enter(name, 50, strategy=strategy, reference_price=99.0)
+        entry = bench.accept()
+        bench.broker.trade(entry, 50, 100.0)
+        bench.report(entry)
+        go_on(bench, 3)
+    stale = bench.broker.books(bench.time).positions
+    bench.close("g2", strategy="s2")
+    gone = bench.accept()
+    bench.broker.trade(gone, 50, 101.0)
+    bench.report(gone)
+    go_on(bench, 2, positions=stale)
+    bench.close("g1")
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 25, 101.0)
+    bench.broker.drop(leaving)
+    go_on(bench, 12, positions=stale)
+    assert bench.position("s2").quantity == 0, "the book that stands still lacks a fill which two sources reported"
+    assert not [call for call in bench.calls if call.call is Call.PLACE], "no exit of a size that is a guess"
+    for call in list(bench.calls):
+        bench.end(call, Outcome.REFUSED, message="order is not open")
+    go_on(bench, 3)
+    sent = [call.order.quantity for call in bench.calls if call.call is Call.PLACE]
+    assert (bench.order(leaving.client_order_id).filled, sent) == (25, [25])
+
+
 @pytest.mark.parametrize("form", [form for form in FORMS if form != "no price"])
 def test_stop_that_was_complete_counted_as_ended_unfilled_by_a_position_book_that_stood_still(form: str) -> None:
     """Order book and trade book showed it done; the units were guarded and sold once more."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mytrading.core.oms import OmsLimits
 from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.brokers import UNLISTED
 from mytrading.messages.enums import Call, OrderState, Outcome, Product, Purpose
 from mytrading.messages.orders import Order
 from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
@@ -193,6 +195,46 @@ def test_exit_of_which_one_source_alone_reported_a_fill_is_not_sent_again(bench:
         bench.tick(2 * SECOND)
     assert held(bench) == 0
     assert next(goal for goal in bench.machine.goals() if goal.id == "g1").state == "done"
+
+
+def evening_of_two(shown: int | None) -> OrderBench:
+    """Two strategies hold 50 each at a broker whose position book may be partial; the exit of one is filled in the
+    evening, as the stream alone says. The book of the morning shows `shown` of it (None: only another instrument)."""
+    bench = OrderBench(OmsLimits(unlisted=UNLISTED))
+    for name, owner in (("e1", "s1"), ("e2", "s2")):
+        bench.hold(name, product=Product.NRML, strategy=owner, stop_trigger=90.0, stop_limit=87.0)
+        bench.accept()
+    bench.read()
+    bench.close("g1", product=Product.NRML)
+    bench.cancel()
+    for _ in range(3):
+        bench.read()
+        bench.tick(SECOND)
+    night(bench, bench.accept())
+    bench.broker.net = {("NFO:Z", Product.NRML): 10} if shown is None else {("NFO:A", Product.NRML): shown}
+    for _ in range(40):
+        bench.read()
+        bench.tick(2 * SECOND)
+        for call in [call for call in bench.calls if call.order.purpose is Purpose.STOP]:
+            bench.accept(call)
+    return bench
+
+
+def test_exit_filled_in_the_evening_left_two_stops_for_what_the_position_book_showed_once() -> None:
+    """Its fill was taken back though the book of the morning bore it out; at a broker whose book may be partial nothing
+    corrected the rest: 100 were guarded where 50 were held, and both stops filled, 50 short."""
+    bench = evening_of_two(50)
+    stops = [p for p in bench.broker.orders.values() if p.open and p.quantity]
+    assert (held(bench), sum(p.quantity for p in stops)) == (0, 50)
+    other = bench.machine.position(ACCOUNT, "NFO:A", Product.NRML, "s2")
+    assert other is not None and other.quantity == 50
+    assert next(goal for goal in bench.machine.goals() if goal.id == "g1").state == "done"
+    assert "POSITION_DISPUTED" not in bench.codes()
+
+
+@pytest.mark.parametrize("shown", [100, 75, None], ids=["all there", "not as many gone", "no row"])
+def test_exit_of_the_evening_counts_by_no_book_that_does_not_lack_its_units(shown: int | None) -> None:
+    assert held(evening_of_two(shown)) == 50
 
 
 def test_entry_of_which_one_source_reported_a_fill_in_the_evening_counts_and_is_guarded() -> None:
