@@ -63,7 +63,8 @@ class Seen(NamedTuple):
     frozen_age: float
 
 
-def _true(bench: BrokerFeed, name: str, second: int) -> SimulatedQuote:
+def true_quote(bench: BrokerFeed, name: str, second: int) -> SimulatedQuote:
+    """What the exchange shows of an instrument in a second of the story."""
     instrument = bench.venue.instrument(name)
     assert instrument is not None
     ltp = price(name, second)
@@ -81,7 +82,7 @@ def _play(bench: BrokerFeed) -> Seen:
 
     def show(*, locked: bool = False) -> None:
         for name in (SHARE, OPTION, INDEX):
-            quote = _true(bench, name, second)
+            quote = true_quote(bench, name, second)
             bench.trade(_limit_up(quote) if locked and name == SHARE else quote)
 
     def pass_seconds(count: int, *, locked: bool = False) -> None:

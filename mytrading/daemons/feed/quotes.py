@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, Tick, depth_of
 from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.feed.price_proof import PriceProof
@@ -250,8 +252,11 @@ class QuoteIntake:
         self, answer: RestAnswer, market_ns: int, add_to_bars: Callable[[Quote], object] | None = None
     ) -> list[str]:
         offered = []
+        closes = self._connections.all[answer.rank].rules.feed.rest_previous_close
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
+            if not closes:
+                quote = replace(quote, previous_close=None)
             if (traits := self._traits(instrument)) is None or self._proof.is_none(quote):
                 continue
             if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:

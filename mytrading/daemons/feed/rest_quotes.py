@@ -31,12 +31,14 @@ INTEREST_BATCH = 50
 
 
 class RestAnswer(NamedTuple):
-    """The answer to one request: rows by instrument and their time of receipt, or the problem."""
+    """The answer to one request: rows by instrument and their time of receipt, or the problem. `rank`: which of the
+    sources gave it."""
 
     requested: tuple[str, ...]
     rows: dict[str, Row]
     received_ns: int
     problem: str = ""
+    rank: int = 0
 
 
 class RestQuotes:
@@ -88,7 +90,7 @@ class RestQuotes:
             rows = {instrument_id(row.exchange, row.symbol): row.data for row in found if row.data is not None}
             if any(row.ltp > 0 for row in rows.values()):
                 self._first = rank
-                return RestAnswer(requested, rows, machine_now())
+                return RestAnswer(requested, rows, machine_now(), rank=rank)
             problems.append(f"{self._sources[rank].id}: no price of {', '.join(requested[:3])}")
         return RestAnswer(requested, {}, machine_now(), "; ".join(problems))
 
