@@ -1,4 +1,4 @@
-"""Faults of a live server's history and quotes, over HTTP: they change what they name, and nothing once they are off."""
+"""Faults of a live server's history, quotes and Depth frames: they change what they name, and nothing once off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HALF_INDIA_S = 19_800
 
 @pytest.fixture
 def dhan(tmp_path: Path) -> Iterator[RunningSimulator]:
-    """A live server behind dhan, whose minute stamps depend on the server's zone and whose failure is an empty success."""
+    """A live server behind dhan: minute stamps depend on its zone, and a failure of history is an empty success."""
     with start_simulator(tmp_path, personality="live", broker="dhan", start="2026-11-18 11:00") as running:
         yield running
 

@@ -241,6 +241,7 @@ def test_message_of_one_token_is_never_another_instruments_price(broker: str) ->
             for item in bench.venue.listing
             if item.exchange == "NSE" and bench.venue.tokens.of(item.id) == bench.venue.tokens.of(index.id)
         )
+        bench.list_contracts(share, index)
         for second in range(20):
             for item, ltp in ((share, 1000.0 + second), (index, 26_000.0 + second)):
                 sides = (ltp - 0.05, ltp + 0.05) if item is share else (0.0, 0.0)

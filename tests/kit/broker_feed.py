@@ -20,13 +20,17 @@ import msgspec
 from aiohttp import web
 
 from mytrading.adapters.openalgo.ws.connection import Connected, SocketFrame
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.config.brokers import load_brokers
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import IST, SECOND
 from mytrading.daemons.feed.daemon import DataManager
+from mytrading.daemons.feed.rest_prices import RestNow
+from mytrading.messages.instruments import Instrument, Snapshot
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
+from mytrading.messages.streams import book_topic
 from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
 from mytrading.runtime.streams.zmq_streams import ZMQPublisher
 from mytrading.simulator.faults.registry import parse_fault_setting
@@ -61,9 +65,10 @@ class _Market:
     def __init__(self) -> None:
         self.sent: list[Any] = []
 
-    def send(self, _topic: str, message: Any) -> None:
-        """Take a message."""
-        self.sent.append(message)
+    def send(self, topic: str, message: Any) -> None:
+        """Take a message, but for books alone, which only risk reads."""
+        if topic != book_topic(getattr(message, "instrument", "")):
+            self.sent.append(message)
 
 
 class _Feed(DataManager):
@@ -103,6 +108,8 @@ class BrokerFeed:
         self._server, self._listener = FeedServer(self.venue, KEY), _Listener()
         config = feed_config(folder, runtime, "http://127.0.0.1:1", "ws://127.0.0.1:1", (), historical=False)
         self.feed = _Feed(msgspec.structs.replace(config, brokers=load_brokers()), clock)
+        self._contracts = InstrumentFile(folder / "listed")
+        self.feed.rest_prices._contracts = self._contracts  # apart from the file of the fetch, which finds no server
         self._source = self.feed.connections.active
         self._source.socket.send = self._request  # type: ignore[method-assign]  the socket that is not there
         self._handle(Connected(1, self.machine_ns, broker))
@@ -117,7 +124,14 @@ class BrokerFeed:
     def watch(self, *instruments: str) -> None:
         """Have the feed subscribe instruments."""
         self.feed.subscriptions.watch(instruments)
+        if self._source.rules.feed.bare_tokens:
+            self.feed.rest_prices.follow(RestNow(self.market_ns, self.machine_ns, frozenset()))
         self._exchange_requests()
+
+    def list_contracts(self, *instruments: Instrument) -> None:
+        """Give the feed the day's list of these, with the broker's tokens, as its master contract has them."""
+        rows = [msgspec.structs.replace(item, token=self.venue.tokens.of(item.id)) for item in instruments]
+        self._contracts.write(Snapshot(day="2026-11-18", fetched_ns=self.market_ns, instruments=tuple(rows)))
 
     def _request(self, request: Body) -> None:
         self._server.answer(self._listener, json.dumps(request))
