@@ -1,4 +1,4 @@
-"""Faults of a live server's history, quotes and Depth frames: they change what they name, and nothing once off."""
+"""Faults of a live server's history and quotes: they change what they name, and nothing once off."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.contract.test_broker_feeds import SHARE, price, true_quote
-from tests.kit.broker_feed import broker_feed
-from tests.kit.feed_process import runtime_folder
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 
 HALF_INDIA_S = 19_800
@@ -59,17 +56,3 @@ def test_server_abroad_history_failure_and_bare_quotes_are_what_they_say(dhan: R
     ask(dhan, "sim/fault", kind="quotes_bare")
     _, bare = ask(dhan, "api/v1/quotes", symbol="SBIN", exchange="NSE")
     assert whole["data"]["volume"] > 0 and bare["data"]["ltp"] > 0 and bare["data"]["prev_close"] == 0
-
-
-def test_depth_price_zero_takes_the_price_of_depth_frames_alone(tmp_path: Path) -> None:
-    """A feed that hears Quote frames beside goes on with them."""
-    with runtime_folder() as runtime, broker_feed(tmp_path, runtime, "zerodha") as bench:
-        bench.trade(true_quote(bench, SHARE, 0))
-        bench.watch(SHARE)
-        bench.fault("depth_price_zero", instrument=SHARE)
-        for second in range(1, 8):
-            bench.trade(true_quote(bench, SHARE, second))
-            bench.step()
-        heard = {quote.ltp for quote in bench.quotes(SHARE)}
-        assert heard and heard <= {price(SHARE, second) for second in range(8)}
-        assert len(heard & {price(SHARE, second) for second in range(1, 8)}) > 2 and not bench.deaf()

@@ -255,3 +255,17 @@ def test_message_of_one_token_is_never_another_instruments_price(broker: str) ->
 
 def _of_kind(bench: BrokerFeed, kind: InstrumentKind) -> Instrument:
     return next(item for item in bench.venue.listing if item.kind is kind and item.exchange == "NSE_INDEX")
+
+
+def test_depth_price_zero_takes_the_price_of_depth_frames_alone(tmp_path: Path) -> None:
+    """A feed that hears Quote frames beside goes on with them."""
+    with runtime_folder() as runtime, broker_feed(tmp_path, runtime, "zerodha") as bench:
+        bench.trade(true_quote(bench, SHARE, 0))
+        bench.watch(SHARE)
+        bench.fault("depth_price_zero", instrument=SHARE)
+        for second in range(1, 8):
+            bench.trade(true_quote(bench, SHARE, second))
+            bench.step()
+        heard = {quote.ltp for quote in bench.quotes(SHARE)}
+        assert heard and heard <= {price(SHARE, second) for second in range(8)}
+        assert len(heard & {price(SHARE, second) for second in range(1, 8)}) > 2 and not bench.deaf()
