@@ -168,7 +168,8 @@ def on_price(oms: OrderDecision, command: PriceGoal) -> None:
     if command.price > 0:
         _set_price(oms, goal, command.price)
     elif not _is_asked(goal):
-        _ask(oms, oms.change_goal(goal, edge=command.edge or goal.edge, tick=command.tick or goal.tick))
+        edge, tick = command.edge or goal.edge, command.tick or goal.tick
+        _ask(oms, oms.change_goal(goal, edge=edge, tick=tick) if (edge, tick) != (goal.edge, goal.tick) else goal)
 
 
 def on_exit_quote(oms: OrderDecision, answer: ExitQuote) -> None:

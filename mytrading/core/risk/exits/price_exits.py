@@ -109,6 +109,8 @@ def _price_of(state: RiskState, goal: Goal, position: Position, now: int) -> lis
         return []
     last = quote.ltp if quote is not None else 0.0
     edge = exit_edge(kind, side, last, close, tick or COMMON_TICK) if last > 0 else 0.0
+    if (goal.edge or goal.tick) and (goal.edge, goal.tick) == (edge, tick):
+        return []  # told already, to a router that asks no server
     name = content_id("edge", goal.id, goal.unpriced_machine_ns)
     return [PriceGoal(id=name, goal=goal.id, account=goal.account, price=0.0, edge=edge, tick=tick)]
 

@@ -100,10 +100,10 @@ def test_units_are_claimed_only_with_a_stop_that_can_rest(
 def test_limit_of_a_claimed_stop_lies_inside_the_band_by_default(view: StackView, tmp_path: Path) -> None:
     config = trading_config(tmp_path)
     view.apply(quote(config, "NSE:B", 981.0))
-    claim = ops.ClaimCommand(request_id="c", by="me", instrument="NSE:B", strategy="manual", stop=790.0)
+    claim = ops.ClaimCommand(request_id="c", by="me", instrument="NSE:B", strategy="manual", stop=800.0)
     _, rows = asked(config, view, claim)
-    assert [row.stop_limit for row in rows if isinstance(row, ClaimRequested)] == [784.8], (
-        "3 % beyond is 766.30, and the band ends at 784.80"
+    assert [row.stop_limit for row in rows if isinstance(row, ClaimRequested)] == [792.65], (
+        "3 % beyond is 776.00, and the band, guessed and kept 1 % inside, ends at 792.648"
     )
 
 

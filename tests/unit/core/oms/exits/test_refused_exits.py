@@ -12,7 +12,7 @@ from mytrading.messages.brokers import PLAIN
 from mytrading.messages.commands import PriceGoal
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Purpose
-from mytrading.messages.orders import MARKET_REFUSED, NOT_NOW
+from mytrading.messages.orders import MARKET_REFUSED, NOT_NOW, GoalChanged
 from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench, Placed
 from tests.kit.state_digest import state_digest
 
@@ -222,3 +222,18 @@ def test_exit_that_waits_with_its_stop_back_is_told() -> None:
     go_on(bench, 10)
     (told,) = [alert for alert in bench.alerts if alert.code == "EXIT_WAITS"]
     assert "refused" in told.message and bench.stands("EXIT_WAITS", told.subject)
+
+
+def test_router_that_asks_no_server_and_risk_told_each_other_the_same_edge_for_ever() -> None:
+    """In one process they answered each other without end: each row of the goal led to the next word of risk."""
+    bench = OrderBench()
+    guarded(bench)
+    bench.close("g1")
+    go_on(bench, 1)
+    refuse(bench, BLOCKED)
+    (waits,) = bench.machine.goals()
+    told = PriceGoal(id="p1", goal=waits.id, account=ACCOUNT, price=0.0, edge=61.0, tick=0.05)
+    bench.step(told)
+    count = len(bench.rows)
+    bench.step(told)
+    assert not [row for row in bench.rows[count:] if isinstance(row, GoalChanged)]

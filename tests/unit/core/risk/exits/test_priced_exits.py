@@ -56,3 +56,10 @@ def test_old_quote_gives_no_price_and_a_fresh_one_does_at_the_next_turn() -> Non
     assert (row.price, row.edge, row.tick) == (0.0, 646.4, 0.05)  # 800 less a fifth, one hundredth inside
     bench.quote(SHARE, 700.0)
     assert prices(bench.pass_time(1)) == [692.95]
+
+
+def test_edge_is_told_once_to_a_router_that_asks_no_server() -> None:
+    bench = held(10)
+    bench.pass_time(120)
+    (row,) = bench.give(goal(bench))
+    assert bench.give(goal(bench, edge=row.edge, tick=row.tick)) == ()
