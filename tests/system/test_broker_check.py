@@ -45,12 +45,14 @@ class Bench:
         return self.stack.run("brokers", "check", "--yes", *words)
 
     def started(self) -> subprocess.Popen[str]:
-        """A check as a process of its own, which can be killed; its progress comes line by line."""
+        """A check as a process of its own, which can be killed, also where this one runs in the background and ignores
+        interrupts; its progress comes line by line."""
         command = [*self.stack.command, "brokers", "check", "--yes"]
         environment = {**self.stack.environment, "PYTHONUNBUFFERED": "1"}
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.stack.base
-        )
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.stack.base,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
 
     def fault(self, name: str, **fields: Any) -> None:
         status, body = self.server.call("/sim/fault", kind=name, **fields)
