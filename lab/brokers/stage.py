@@ -58,10 +58,11 @@ KILLS_NS = 16 * SECOND
 """From one kill of the router to the next: a daemon that ends five times within a minute is not started again."""
 SHARES = {
     "INFY": 1520.0, "TCS": 3150.0, "CIPLA": 1520.0, "GRASIM": 2740.0, "HCLTECH": 1610.0, "HINDUNILVR": 2430.0,
-    "ICICIBANK": 1375.0, "BHARTIARTL": 2110.0, "TITAN": 3880.0, "LT": 4020.0, "TECHM": 1465.0, "AXISBANK": 1265.0,
+    "ICICIBANK": 1375.0, "BHARTIARTL": 2110.0, "TITAN": 3880.0, "LT": 4020.0, "TECHM": 1465.0,
     "SUNPHARMA": 1790.0, "JSWSTEEL": 1165.0, "TRENT": 4380.0, "KOTAKBANK": 2090.0,
 }  # fmt: skip
-"""Shares of the NSE, one for each case, with the price that the harness holds them at."""
+"""Shares of the NSE, one for each case, with the price that the harness holds them at. None has the token of the index:
+brokers that route by the bare token would give it that price, so its entries would be closed."""
 FUTURE, FUTURE_UNITS = "NFO:NIFTY29DEC26FUT", 65
 _WIDE = """
 [risk]
@@ -82,12 +83,17 @@ _IDLE = '''
 from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
-class Idle(BaseStrategy):
+class {name}(BaseStrategy):
     """Does nothing."""
 
     def on_data(self, data: Bar) -> Signal | None:
         return None
 '''
+_IDLERS = {
+    "Idle": 'symbols = ["NSE:RELIANCE"]',
+    "Still": 'symbols = ["NSE_INDEX:NIFTY"]\ntrade = "NIFTY ATM CE nearest"',
+}
+"""Strategies that watch a share and an index, so that the feed keeps bars of them."""
 _READY_S, _LOOK_S = 120.0, 0.2
 _STARTS = threading.BoundedSemaphore(2)
 """A start takes both cores for seconds: more of them at a time would starve the stories that are played."""
@@ -292,7 +298,7 @@ class Stage:
             "MYTRADING_LOG_DIR": str(self.folder / "logs"), "CONSOLE_ENABLED": "false", "WEBHOOK_PORT": "0",
             "TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "main",
             "OPENALGO_API_KEY": KEY, "OPENALGO_API_HOST": f"http://127.0.0.1:{self._rest}",
-            "OPENALGO_WS_HOST": "127.0.0.1", "OPENALGO_WS_PORT": str(self._ws), "ENABLED_STRATEGIES": "Idle",
+            "OPENALGO_WS_HOST": "127.0.0.1", "OPENALGO_WS_PORT": str(self._ws), "ENABLED_STRATEGIES": ",".join(_IDLERS),
             "SIMULATOR_CLOCK": str(self._clock_file),
         }  # fmt: skip
 
@@ -497,6 +503,18 @@ class Stage:
             for one in self.alerts_since(began)
         ]
 
+    @property
+    def case_ns(self) -> int:
+        """Machine time at which the case began."""
+        return self._case_ns
+
+    def sent(self, instrument: str) -> list[tuple[int, float, int]]:
+        """The true quotes of an instrument that went to the socket: market ns, last price, volume of the day."""
+        exchange, symbol = instrument.split(":")
+        path = f"/sim/sent?apikey={KEY}&exchange={exchange}&symbol={symbol}"
+        rows = _exchange(Request(f"http://127.0.0.1:{self._rest}{path}"))["data"]["quotes"]
+        return [tuple(row) for row in rows]
+
     def begin_case(self) -> None:
         """Begin a case: what was noted before belongs to another."""
         self.asked, self.ledger, self.spans, self._case_ns = [], [], [], machine_now()
@@ -611,9 +629,11 @@ def _make_home(project: Path, home: Path) -> None:
     shutil.copy(project / "supervisord.conf", home / "supervisord.conf")
     (home / "config" / "settings.toml").write_text(_WIDE, encoding="utf-8")
     (home / "strategies").mkdir()
-    (home / "strategies" / "idle.py").write_text(_IDLE, encoding="utf-8")
     (home / "config" / "strategies").mkdir()
-    (home / "config" / "strategies" / "idle.toml").write_text('name = "Idle"\nsymbols = ["NSE:RELIANCE"]\n')
+    for name, settings in _IDLERS.items():
+        (home / "strategies" / f"{name.lower()}.py").write_text(_IDLE.format(name=name), encoding="utf-8")
+        file = home / "config" / "strategies" / f"{name.lower()}.toml"
+        file.write_text(f'name = "{name}"\n{settings}\n', encoding="utf-8")
     folder = home / "config" / "webhooks"
     folder.mkdir(mode=0o700)
     shares = tuple(SymbolMapping(symbol=name, instrument=f"NSE:{name}", quantity=UNITS) for name in SHARES)
