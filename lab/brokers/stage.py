@@ -503,16 +503,10 @@ class Stage:
             for one in self.alerts_since(began)
         ]
 
-    @property
-    def case_ns(self) -> int:
-        """Machine time at which the case began."""
-        return self._case_ns
-
     def sent(self, instrument: str) -> list[tuple[int, float, int]]:
         """The true quotes of an instrument that went to the socket: market ns, last price, volume of the day."""
         exchange, symbol = instrument.split(":")
-        path = f"/sim/sent?apikey={KEY}&exchange={exchange}&symbol={symbol}"
-        rows = _exchange(Request(f"http://127.0.0.1:{self._rest}{path}"))["data"]["quotes"]
+        rows = self.sim("sent", exchange=exchange, symbol=symbol)["quotes"]
         return [tuple(row) for row in rows]
 
     def begin_case(self) -> None:
