@@ -93,7 +93,8 @@ def fetch_history(
 ) -> list[Bar]:  # fmt: skip
     """Fetch the bars of `interval` (5m, 1h, 1d) from day `start` to `end` that ended by market time `now` (ns). A daily
     bar lasts from midnight to midnight in India; rows without four positive prices are left out. `late_minutes` are
-    taken from each stamp of bars within a day, but for those of `right_day`. Raises `ReadFailed`, or what the client raises."""
+    taken from each stamp of bars within a day, but for those of `right_day`. Raises `ReadFailed`, or what the client
+    raises."""
     exchange, _, symbol = instrument.partition(":")
     bars_of = {"symbol": symbol, "exchange": exchange, "interval": "D" if interval == _DAILY else interval}
     days = {"start_date": start.isoformat(), "end_date": end.isoformat()}
