@@ -29,7 +29,7 @@ from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.instruments import EarlierSnapshots, fetch_master
 from mytrading.adapters.openalgo.rest import book_parsers
 from mytrading.adapters.openalgo.rest.client import Deadline, NotSent, TransportFailed
-from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, RateLimited, ReadFailed, SymbolNotFound, error_text
 from mytrading.adapters.openalgo.rest.history import interval_ns
 from mytrading.adapters.openalgo.rest.proven_history import HistoryRefused, ProvenHistory
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
@@ -204,6 +204,8 @@ def check_broker_session(context: CheckContext) -> Finding:
         quote = endpoints.quote(context.client, symbol, exchange)
     except SymbolNotFound as error:
         return warning(f"{instrument} has no quote: {error.message}", error.advice)
+    except RateLimited as error:
+        return failed(f"the server takes no more calls for now: {error.message}", "run `mytrading doctor` again")
     except OpenAlgoError as error:
         return failed(f"there is none: {error.message}", _LOGIN)
     except TransportFailed as error:
