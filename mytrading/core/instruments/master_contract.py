@@ -73,7 +73,8 @@ def instruments_needed(
     `trades` with an underlying besides."""
     futures: set[str] = set()
     options: set[str] = set()
-    homes = {parse_symbol(symbol, exchange).underlying: exchange for exchange, symbol in map(split_id, watched)}
+    own = [split_id(name) for name in watched]
+    homes = {parse_symbol(symbol, exchange).underlying: exchange for exchange, symbol in own}
     for run in config.strategies:
         if run.options is not None:
             options.add(_underlying(run.symbols[0]))
@@ -87,7 +88,9 @@ def instruments_needed(
     for name in (futures | options) - homes.keys():
         known = facts.underlyings.get(name)
         homes[name] = known.exchange if known else quoting_exchange(name)
-    exchanges = [name for home in homes.values() for name in (home, DERIVATIVE_EXCHANGES.get(home, home))]
+    # An index beside one of its options has two homes, and its row is at its own alone.
+    listing = (*(exchange for exchange, _ in own), *homes.values())
+    exchanges = [name for home in listing for name in (home, DERIVATIVE_EXCHANGES.get(home, home))]
     return Need(
         tuple(watched), frozenset(futures), frozenset(options), frozenset(homes), tuple(dict.fromkeys(exchanges))
     )

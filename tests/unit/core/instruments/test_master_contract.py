@@ -53,6 +53,14 @@ def test_need_covers_what_is_watched_and_what_rules_trade_on_their_exchanges(tmp
     assert set(need.exchanges) == {"NSE_INDEX", "NFO", "NSE", "BSE_INDEX", "BFO"}
 
 
+@pytest.mark.parametrize("watched", [("NSE_INDEX:NIFTY", "NFO:NIFTY28JUL2625000CE"), ("NSE:SBIN", "BSE:SBIN")])
+def test_need_covers_each_exchange_of_one_name_in_any_order(tmp_path: Path, watched: tuple[str, ...]) -> None:
+    """An index that is not asked for is refused as not listed, and closes the entries of its options."""
+    for names in (watched, watched[::-1]):
+        need = master_contract.instruments_needed(replace(run_config(tmp_path), strategies=()), names, FACTS)
+        assert {name.partition(":")[0] for name in watched} <= set(need.exchanges)
+
+
 def test_whole_list_is_admitted() -> None:
     assert master_contract.find_problems(fetched(listed()), NEED, yesterday()) == ()
 
