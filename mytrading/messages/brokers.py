@@ -141,8 +141,10 @@ class HistoryRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     available: bool = True
     """False: each answer is an empty success."""
     minutes_late: int = 0
-    """Minutes by which stamps of minute bars are late on every server where whole past days show that shift; those of
-    today may be right all the same. 0 also where the shift depends on the server's zone."""
+    """Minutes by which stamps of minute bars are late on every server where whole past days show that shift. 0 also
+    where the shift depends on the server's zone."""
+    today_right: bool = False
+    """True if the stamps of today's minute bars are right all the same."""
     days_early: int = 0
     """Days by which each date of daily bars is early on every server."""
     empty_when_failed: bool = True

@@ -73,6 +73,7 @@ KEYS: dict[str, Callable[[FeedFacts], Any]] = {
     "feed.multiquote_seconds": lambda _: 1.0,
     "history.available": lambda facts: not facts.get("history", "bars").startswith("none"),
     "history.minutes_late": lambda facts: 30 * facts.get("history", "stamps of minutes").startswith("30 minutes late"),
+    "history.today_right": lambda facts: "but for today" in facts.get("history", "stamps of minutes"),
     "history.days_early": lambda facts: int(facts.get("daily history", "date") == "a day early"),
     "history.empty_when_failed": lambda facts: (
         facts.get("history", "answer to a failure") != "500" or bool(facts.get("history", "one chunk fails"))),

@@ -89,11 +89,11 @@ _decoder = msgspec.json.Decoder(_HistoryReply, strict=False)
 
 def fetch_history(
     client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int, retries: Retries = ONCE,
-    late_minutes: int = 0,
+    late_minutes: int = 0, right_day: date | None = None,
 ) -> list[Bar]:  # fmt: skip
     """Fetch the bars of `interval` (5m, 1h, 1d) from day `start` to `end` that ended by market time `now` (ns). A daily
     bar lasts from midnight to midnight in India; rows without four positive prices are left out. `late_minutes` are
-    taken from each stamp of bars within a day. Raises `ReadFailed`, or what the client raises."""
+    taken from each stamp of bars within a day, but for those of `right_day`. Raises `ReadFailed`, or what the client raises."""
     exchange, _, symbol = instrument.partition(":")
     bars_of = {"symbol": symbol, "exchange": exchange, "interval": "D" if interval == _DAILY else interval}
     days = {"start_date": start.isoformat(), "end_date": end.isoformat()}
@@ -107,9 +107,11 @@ def fetch_history(
         prices = (row.open, row.high, row.low, row.close)
         if not 0.0 < row.timestamp < _LAST_S or not all(price_of(price) for price in prices):
             continue
-        begin = int(row.timestamp) * SECOND - late_minutes * MINUTE
+        begin = int(row.timestamp) * SECOND
         if interval == _DAILY:  # stamped with midnight in UTC
-            begin = to_ns(ist_date(int(row.timestamp) * SECOND), time.min)
+            begin = to_ns(ist_date(begin), time.min)
+        elif late_minutes and ist_date(begin) != right_day:
+            begin -= late_minutes * MINUTE
         bars[row.timestamp] = Bar(instrument, interval, begin, begin + span, *prices, count_of(row.volume) or 0)
     return [bars[at] for at in sorted(bars) if bars[at].end_ns <= now]
 

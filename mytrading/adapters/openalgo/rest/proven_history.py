@@ -168,7 +168,10 @@ class ProvenHistory:
         self, instrument: str, interval: str, first: date, last: date, now: int, late_minutes: int = 0
     ) -> list[Bar]:
         self._pace()
-        return history.fetch_history(self._client, instrument, interval, first, last, now, self._retries, late_minutes)
+        right_day = ist_date(now) if self._rules().today_right else None
+        return history.fetch_history(
+            self._client, instrument, interval, first, last, now, self._retries, late_minutes, right_day
+        )
 
     def _intraday(self, instrument: str, interval: str, first: date, last: date, now: int) -> list[Bar]:
         rules, late = self._rules(), self.late_minutes(now)

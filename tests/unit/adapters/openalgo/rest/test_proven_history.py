@@ -66,6 +66,16 @@ def test_a_shift_that_the_table_knows_is_made_good_with_the_newest_minute_too() 
     assert found.outside == 0
 
 
+def test_todays_minutes_keep_their_stamps_where_only_those_of_past_days_are_late() -> None:
+    """Moved, the prices of 09:45 would be stored as those of 09:15."""
+    today = ist_date(NOW)
+    morning = minutes_of(today, count=105)
+    stamped = [*WHOLE, *(start - 30 * MINUTE for start in morning)]  # the server adds 30 minutes to each
+    with history_server(minutes={SBIN: stamped, NIFTY: WHOLE}, late=30) as server:
+        found = asking(server, HistoryRules(minutes_late=30, today_right=True)).fetch(SBIN, "1m", MON, today, NOW)
+    assert [bar.start_ns for bar in found.bars] == WHOLE + morning
+
+
 def test_a_table_that_is_wrong_about_a_server_corrects_nothing() -> None:
     with history_server(minutes={SBIN: WHOLE, NIFTY: WHOLE}) as server:
         found = asking(server, HistoryRules(minutes_late=30)).fetch(SBIN, "1m", MON, FRI, NOW)
