@@ -349,7 +349,7 @@ def _is_named(seen: PriceEvidence, one: Watched) -> bool:
     told = [alert for alert in seen.alerts if alert.code in HISTORY_ALERTS]
     if not seen.facts.has_history:
         return any(alert.code == "HISTORY_NONE" for alert in told)
-    shifted = f"{seen.facts.minutes_late} minutes late"
+    shifted = f"history is {seen.facts.minutes_late} minutes late"
     return bool(seen.facts.minutes_late) and any(
         alert.subject == one.instrument and shifted in alert.text for alert in told
     )

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lab.brokers.cases import Case
 from lab.brokers.price_judge import (
     Look,
     PriceEvidence,
@@ -36,7 +37,6 @@ from mytrading.simulator.settings.feed_profile import feed_profile
 from mytrading.simulator.settings.options import SimulatorOptions
 
 SPEED = 20.0
-CASE = "prices of an hour at twenty times the speed"
 INDEX = "NSE_INDEX:NIFTY"
 SHARES = ("NSE:RELIANCE", "NSE:SBIN", "NSE:INFY")
 MUTED, ENTERED = "NSE:SBIN", "NSE:INFY"
@@ -60,6 +60,16 @@ def watched_at(stage: Stage) -> list[str]:
     return list(dict.fromkeys((INDEX, *SHARES, *(f"NFO:{name}" for name in options), *rivals)))
 
 
+def hour_of_prices(stage: Stage, share: str) -> None:
+    """An hour of market data, what the stack makes of it, and one entry at its end."""
+    stage.findings = play_prices(stage)._asdict()
+    enter_at_the_end(stage, share)
+
+
+PRICES = Case("an hour of prices at twenty times the speed", hour_of_prices, lambda _: "")
+"""The chapter's case."""
+
+
 def play_prices(stage: Stage) -> PriceVerdict:
     """Play the hour at a stage that watches `watched_at`, and judge it."""
     stage.until(lambda: _feed_is_ready(stage), 60.0, "the feed ready")
@@ -79,15 +89,15 @@ def play_prices(stage: Stage) -> PriceVerdict:
     return judge_prices(PriceEvidence(facts, watched, live, mute, looks.seen, trials, stage.alerts_since(began)))
 
 
-def enter_at_the_end(stage: Stage) -> None:
+def enter_at_the_end(stage: Stage, share: str) -> None:
     """Ask for the one entry by an alert: it is filled and guarded, or, at a refused broker, never there."""
     if not stage.enters:
-        stage.alert("buy", ENTERED.partition(":")[2])
-        stage.wait_held(ENTERED, 0, 5.0, stop=False)
+        stage.alert("buy", share.partition(":")[2])
+        stage.wait_held(share, 0, 5.0, stop=False)
         return
-    stage.enter(ENTERED)
-    stage.await_entry(lambda: stage.venue.net(ENTERED) == UNITS, 15.0, f"{UNITS} of {ENTERED} held", ENTERED)
-    stage.until(lambda: stage.covered(ENTERED) == UNITS, 10.0, f"a stop for {UNITS} of {ENTERED}", ENTERED)
+    stage.enter(share)
+    stage.await_entry(lambda: stage.venue.net(share) == UNITS, 15.0, f"{UNITS} of {share} held", share)
+    stage.until(lambda: stage.covered(share) == UNITS, 10.0, f"a stop for {UNITS} of {share}", share)
 
 
 def _feed_is_ready(stage: Stage) -> bool:
@@ -211,8 +221,8 @@ class TrueMarket:
 
 def _bar(name: str, row: Row) -> Bar:
     start_ns = int(row["timestamp"]) * SECOND
-    prices = (float(row[word]) for word in ("open", "high", "low", "close"))
-    return Bar(name, "1m", start_ns, start_ns + MINUTE, *prices, int(row["volume"]))
+    opened, high, low, closed = (float(row[word]) for word in ("open", "high", "low", "close"))
+    return Bar(name, "1m", start_ns, start_ns + MINUTE, opened, high, low, closed, int(row["volume"]))
 
 
 @cache

@@ -133,6 +133,8 @@ class Stage:
         self.watched: tuple[str, ...] = ()
         self.asked: list[Asked] = []
         self.ledger: list[str] = []
+        self.findings: dict[str, list[str]] = {}
+        """What the case itself found, by the kind of finding."""
         self.spans: list[Span] = []
         self.venue = VenueRecord(folder / "venue" / "simulator" / "books.sqlite")
         self._clock_file = folder / "clock.json"
@@ -352,12 +354,9 @@ class Stage:
     def trial(self, strategy: str, instrument: str, seconds: float = 10.0) -> OrderTrialResult:
         """Risk's judgement of a bought lot, which is not placed."""
         query = OrderTrialQuery(id=new_request_id(), strategy=strategy, instrument=instrument, lots=1)
-        return self.until(lambda: _result(self._ask(query)), seconds, f"risk's judgement of {instrument}")
-
-    def denials(self, instrument: str) -> list[str]:
-        """Why the stack denied the newest signal of an instrument; empty without one, or if it was not denied."""
-        rows = [row for row in self._ask(SignalsQuery()) or [] if row["watch"] == instrument]
-        return list(rows[-1]["denied"]) if rows else []
+        found = self.until(lambda: _result(self._ask(query)), seconds, f"risk's judgement of {instrument}")
+        assert found is not None
+        return found
 
     def alert(self, word: str, symbol: str, hook: str = "Desk") -> tuple[int, dict[str, Any]]:
         """Post an alert (buy or sell); the status, 0 without an answer, and the answer's JSON."""
@@ -547,7 +546,7 @@ class Stage:
 
     def begin_case(self) -> None:
         """Begin a case: what was noted before belongs to another."""
-        self.asked, self.ledger, self.spans, self._case_ns = [], [], [], machine_now()
+        self.asked, self.ledger, self.findings, self.spans, self._case_ns = [], [], {}, [], machine_now()
 
     def judge(self, instrument: str) -> Verdict:
         """Judge what became of an instrument since the beginning of the case."""
