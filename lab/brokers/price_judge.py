@@ -40,7 +40,8 @@ class Facts(NamedTuple):
     """What the simulator's profile says of the broker's prices, never the program's table.
 
     `slack_ns`: market time by which the edges of bars may be off. `has_volume`: frames count the day's volume.
-    `index_prices`: those of an index have a price. `refuses`: entries at the broker are refused as such.
+    `index_prices`: those of an index have a price. `repeats`: old values are sent again, so that a quote which says the
+    same as the one before is none. `refuses`: entries at the broker are refused as such.
     """
 
     slack_ns: int = 0
@@ -50,6 +51,7 @@ class Facts(NamedTuple):
     minutes_late: int = 0
     bare_tokens: bool = False
     refuses: bool = False
+    repeats: bool = False
 
 
 def facts_of(profile: FeedProfile, *, refuses: bool) -> Facts:
@@ -64,6 +66,7 @@ def facts_of(profile: FeedProfile, *, refuses: bool) -> Facts:
         minutes_late=profile.history.minutes_late,
         bare_tokens=bool(socket.token),
         refuses=refuses,
+        repeats=bool(socket.repeat_seconds),
     )
 
 
@@ -119,7 +122,8 @@ class Trial(NamedTuple):
 
 class PriceEvidence(NamedTuple):
     """All that the prices of a broker are judged by. `live` is the market time in which the stack was ready, `mute` the
-    machine time in which nothing of the muted instrument was sent."""
+    machine time in which nothing of the muted instrument was sent. `late_quotes` are those that the feed counted as too
+    late for their bar: the machine was slow, and at twenty times the speed all the more."""
 
     facts: Facts
     watched: Sequence[Watched]
@@ -128,6 +132,7 @@ class PriceEvidence(NamedTuple):
     looks: Sequence[Look]
     trials: Sequence[Trial]
     alerts: Sequence[AlertSpan]
+    late_quotes: int = 0
 
 
 class PriceVerdict(NamedTuple):
@@ -155,10 +160,11 @@ def judge_prices(seen: PriceEvidence) -> PriceVerdict:
     """Return what is wrong with the prices of a broker."""
     price: list[str] = []
     volume: list[str] = []
+    facts = seen.facts._replace(slack_ns=OWN_CLOCK_NS) if seen.late_quotes else seen.facts
     for one in seen.watched:
         for bar in _live_bars(one, seen.live):
-            price += _price_findings(one, bar, seen.facts)
-            volume += _volume_findings(one, bar, seen.facts)
+            price += _price_findings(one, bar, facts)
+            volume += _volume_findings(one, bar, facts)
     return PriceVerdict(price, volume, _deaf(seen), _frozen(seen), _history(seen), _refused(seen))
 
 
@@ -200,6 +206,9 @@ def _price_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
     tick = one.tick * 1.001
     opens = _edge(quotes, bar.start_ns, slack, first=True)
     closes = _edge(quotes, bar.end_ns, slack, first=False)
+    if facts.repeats:
+        opens += _edge(_news(quotes), bar.start_ns, slack, first=True)
+        inner = _news(inner)[1:]
     found = []
     if not any(abs(bar.open - price) <= tick for price in opens):
         found.append(f"open {bar.open:g}, sent {_range(opens)}")
@@ -212,6 +221,11 @@ def _price_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
     if not min(prices) - tick <= bar.low <= lowest + tick:
         found.append(f"low {bar.low:g}, sent {min(prices):g}")
     return [f"{_at(one, bar)}: {'; '.join(found)}"] if found else []
+
+
+def _news(quotes: Sequence[Sent]) -> list[Sent]:
+    """The first quote, and those of another price than the one before."""
+    return [quote for place, quote in enumerate(quotes) if not place or quote.ltp != quotes[place - 1].ltp]
 
 
 def _edge(quotes: Sequence[Sent], at_ns: int, slack: int, *, first: bool) -> list[float]:
@@ -322,6 +336,7 @@ def _history(seen: PriceEvidence) -> list[str]:
         found += wrong[:3] + ([f"{one.instrument}: {len(wrong) - 3} more of these"] if len(wrong) > 3 else [])
         there = {bar.start_ns for bar in one.bars}
         days = (one.past, Span(one.past.end_ns, seen.live.begin_ns))
+        days = days[:1] if one.instrument in _losers(seen) else days
         true = [at for at in one.history if any(day.begin_ns <= at < day.end_ns for day in days)]
         missing = [at for at in true if at not in there]
         if missing and not _is_named(seen, one):
@@ -346,7 +361,8 @@ def _history_findings(one: Watched, bar: Bar, true: Bar | None, *, at_volume: bo
 
 def _is_named(seen: PriceEvidence, one: Watched) -> bool:
     """True if the stack says what is missing: that there is none, or the minutes by which it is shifted."""
-    told = [alert for alert in seen.alerts if alert.code in HISTORY_ALERTS]
+    end_ns = max((look.at_ns for look in seen.looks), default=0) - LOOKED_NS
+    told = [alert for alert in seen.alerts if alert.code in HISTORY_ALERTS and alert.last_ns >= end_ns]
     if not seen.facts.has_history:
         return any(alert.code == "HISTORY_NONE" for alert in told)
     shifted = f"history is {seen.facts.minutes_late} minutes late"

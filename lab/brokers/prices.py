@@ -82,11 +82,12 @@ def play_prices(stage: Stage) -> PriceVerdict:
         _wait_until(stage, began, _HOUR_S)
         live = Span(live_ns, stage.market_ns // MINUTE * MINUTE)
         trials += _ask_risk(stage, _tradable(stage))
+        late = round(_feed_beat(stage).get("figures", {}).get("late_quotes", 0.0))
     watched = [_watched(stage, name, muted if name == MUTED else None) for name in stage.watched]
     profile = feed_profile(stage.broker)
     assert profile is not None
     facts = facts_of(profile, refuses=not stage.enters)
-    return judge_prices(PriceEvidence(facts, watched, live, mute, looks.seen, trials, stage.alerts_since(began)))
+    return judge_prices(PriceEvidence(facts, watched, live, mute, looks.seen, trials, stage.alerts_since(began), late))
 
 
 def enter_at_the_end(stage: Stage, share: str) -> None:
@@ -101,8 +102,13 @@ def enter_at_the_end(stage: Stage, share: str) -> None:
 
 
 def _feed_is_ready(stage: Stage) -> bool:
+    return bool(_feed_beat(stage).get("ready"))
+
+
+def _feed_beat(stage: Stage) -> dict[str, Any]:
+    """The feed's last heartbeat, empty before the first."""
     rows = stage.status().get("daemons", [])
-    return any(row["daemon"] == "feed" and row.get("ready") for row in rows)
+    return next((row for row in rows if row["daemon"] == "feed"), {})
 
 
 def _tradable(stage: Stage) -> list[str]:

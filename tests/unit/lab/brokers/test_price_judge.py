@@ -66,14 +66,14 @@ def look(at_s: float, age: float | None = 0.1, *, ready: bool = True, problem: s
 
 def found(
     one: Watched, facts: Facts = PLAIN, *, looks: tuple[Look, ...] = (look(1040),), trials: tuple[Trial, ...] = (),
-    alerts: tuple[AlertSpan, ...] = (),
+    alerts: tuple[AlertSpan, ...] = (), late: int = 0,
 ) -> dict[str, list[str]]:  # fmt: skip
-    verdict = judge_prices(PriceEvidence(facts, [one], LIVE, MUTE, looks, trials, alerts))
+    verdict = judge_prices(PriceEvidence(facts, [one], LIVE, MUTE, looks, trials, alerts, late))
     return {kind: lines for kind, lines in verdict._asdict().items() if lines}
 
 
-def alert(code: str, text: str = "", subject: str = SHARE) -> AlertSpan:
-    return AlertSpan(code, subject, text, 0, 1)
+def alert(code: str, text: str = "", subject: str = SHARE, last_s: int = 1040) -> AlertSpan:
+    return AlertSpan(code, subject, text, 0, last_s * SECOND)
 
 
 def test_bars_of_what_was_sent_count_nothing() -> None:
@@ -99,6 +99,7 @@ def test_edge_that_is_off_by_seconds_is_seen_where_frames_are_stamped_and_allowe
     late = bar(2, close=1028.0, high=1028.0, volume=570)  # without the last three seconds
     assert set(found(share(*with_bar(late)))) == {"price", "volume"}
     assert found(share(*with_bar(late)), Facts(slack_ns=OWN_CLOCK_NS)) == {}
+    assert found(share(*with_bar(late)), late=3) == {}, "the feed says that quotes came after their bar"
     half = bar(2, close=1015.0, high=1015.0, volume=310)
     assert set(found(share(*with_bar(half)), Facts(slack_ns=OWN_CLOCK_NS))) == {"price", "volume"}
 
@@ -106,6 +107,14 @@ def test_edge_that_is_off_by_seconds_is_seen_where_frames_are_stamped_and_allowe
 def test_bar_of_a_minute_in_which_nothing_was_sent_is_seen() -> None:
     quiet = tuple(quote for quote in QUOTES if not 120 <= (quote.at_ns - TEN) // SECOND < 180)
     assert "although nothing was sent" in found(share(sent=quiet))["price"][0]
+
+
+def test_quote_that_repeats_the_one_before_may_begin_no_bar_where_old_values_are_sent_again() -> None:
+    same = tuple(quote._replace(ltp=1029.5) if quote.at_ns == TEN + 2 * MINUTE else quote for quote in QUOTES)
+    bars, repeats = with_bar(bar(2, open=1000.5, low=1000.5)), Facts(repeats=True)
+    assert set(found(share(*bars, sent=same))) == {"price"}, "the bar misses its first trade, at 1029.5"
+    assert found(share(*bars, sent=same), repeats) == {}
+    assert set(found(share(*with_bar(bar(2, open=1001.0, low=1001.0)), sent=same), repeats)) == {"price"}
 
 
 @pytest.mark.parametrize("volume", [0, 599, 601, 1200])
@@ -200,6 +209,8 @@ def test_past_minutes_that_are_missing_have_to_be_named_with_what_is_wrong() -> 
     assert found(live, late, alerts=(alert("HISTORY_MISSING", told),)) == {}
     assert set(found(live, late, alerts=(alert("HISTORY_MISSING", "history is 330 minutes late"),))) == {"history"}
     assert set(found(live, alerts=(alert("HISTORY_MISSING", told),))) == {"history"}, "a shift that is none"
+    ended = alert("HISTORY_MISSING", told, last_s=1000)
+    assert set(found(live, late, alerts=(ended,))) == {"history"}, "asked again, and still missing"
     none = Facts(has_history=False)
     assert set(found(live, none)) == {"history"}
     assert found(live, none, alerts=(alert("HISTORY_NONE", subject="feed"),)) == {}
