@@ -135,7 +135,9 @@ def _not_started(broker: str, case: Case, why: str, folder: Path) -> CaseResult:
 def _casting(broker: str, parts: Sequence[str]) -> Iterable[tuple[Case, str]]:
     """The cases of a broker with the instrument of each."""
     if broker in REFUSED:
-        return [(Case("entries are refused", refuses_entries, lambda _: ""), f"NSE:{next(iter(SHARES))}")]
+        return _chosen(
+            [(Case("entries are refused", refuses_entries, lambda _: ""), f"NSE:{next(iter(SHARES))}")], parts
+        )
     cast = zip(CASES, itertools.cycle(SHARES), strict=False)
     chosen = ((case, FUTURE if case.play is carried_night else f"NSE:{share}") for case, share in cast)
     return _chosen(chosen, parts)

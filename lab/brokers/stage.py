@@ -128,7 +128,7 @@ class Stage:
         self, folder: Path, home: Path, broker: str, *, enters: bool = True, speed: float = 1.0,
         watch: Callable[[Stage], Sequence[str]] = lambda _: (),
     ) -> None:  # fmt: skip
-        self.folder, self.broker, self.enters, self._speed, self._watch = folder, broker, enters, speed, watch
+        self.folder, self.broker, self.enters, self.speed, self._watch = folder, broker, enters, speed, watch
         self.project_config = home / "config"
         self.watched: tuple[str, ...] = ()
         self.asked: list[Asked] = []
@@ -189,7 +189,7 @@ class Stage:
             sys.executable, "-m", "mytrading.simulator", "--json", "--personality", "live", "--broker", self.broker,
             "--rest-port", str(self._rest), "--ws-port", str(self._ws), "--api-key", KEY, "--seed", str(SEED),
             "--start", START, "--state-dir", str(self.folder / "venue"), "--clock", str(self._clock_file),
-            "--config-dir", str(self._home / "config"), "--record", "--speed", f"{self._speed:g}",
+            "--config-dir", str(self._home / "config"), "--record", "--speed", f"{self.speed:g}",
         ]  # fmt: skip
         environment = {**os.environ, "PAPER_TRADING_INITIAL_CAPITAL": "100000000"}
         with (self.folder / "simulator.log").open("ab") as log:
