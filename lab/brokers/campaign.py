@@ -89,11 +89,7 @@ def play_broker(wanted: Wanted, broker: str, progress: Progress, chapter: str = 
     left, results = list(cast), list[CaseResult]()
     while left and not ENDING.is_set():
         place = folder / f"stage-{len(results) + 1:02d}"
-        stage = (
-            Stage(place, wanted.home, broker, enters=broker not in REFUSED) if chapter == ORDERS
-            else Stage(place, wanted.home, broker, enters=broker not in REFUSED, speed=SPEED, watch=watched_at)
-        )  # fmt: skip
-        played = _play_on_a_stage(stage, left, progress)
+        played = _play_on_a_stage(chapter, wanted.home, place, broker, left, progress)
         results += played
         left = left[len(played) :]
     result = BrokerResult(broker, results, broker_profiles()[broker].silent)
@@ -102,12 +98,21 @@ def play_broker(wanted: Wanted, broker: str, progress: Progress, chapter: str = 
     return result
 
 
-def _play_on_a_stage(stage: Stage, left: Sequence[tuple[Case, str]], progress: Progress) -> list[CaseResult]:
+def _stage(chapter: str, home: Path, folder: Path, broker: str) -> Stage:
+    """A stage for a chapter: that of prices has a fast market, and watches more."""
+    enters = broker not in REFUSED
+    if chapter == ORDERS:
+        return Stage(folder, home, broker, enters=enters)
+    return Stage(folder, home, broker, enters=enters, speed=SPEED, watch=watched_at)
+
+
+def _play_on_a_stage(
+    chapter: str, home: Path, folder: Path, broker: str, left: Sequence[tuple[Case, str]], progress: Progress
+) -> list[CaseResult]:
     """Play cases until one fails: what it left behind would be judged with the next, which gets a stage of its own."""
     results: list[CaseResult] = []
-    broker, folder = stage.broker, stage.folder
     try:
-        with stage:
+        with _stage(chapter, home, folder, broker) as stage:
             for case, instrument in left:
                 results.append(play_case(stage, case, instrument))
                 progress(_line(results[-1]))

@@ -23,7 +23,6 @@ from lab.brokers.results import (
     table,
     write_results,
 )
-from lab.brokers.stage import Stage
 from tests.kit.project import ROOT
 
 GOOD = CaseResult("upstox", "exit", PASSED, {"closed": 0, "late": 0}, (), 3.0)
@@ -65,13 +64,16 @@ def test_every_broker_is_conformed_or_listed_and_cases_have_names_of_their_own()
 
 
 def test_chapter_of_prices_is_one_case_at_every_broker_and_chosen_by_its_name_too(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     played: list[tuple[str, str, float, str]] = []
 
-    def play(stage: Stage, left: Sequence[tuple[Case, str]], _: object) -> list[CaseResult]:
-        played.extend((stage.broker, case.name, stage.speed, share) for case, share in left)
-        return [CaseResult(stage.broker, case.name, PASSED) for case, _ in left]
+    def play(
+        chapter: str, home: Path, folder: Path, broker: str, left: Sequence[tuple[Case, str]], _: object
+    ) -> list[CaseResult]:
+        stage = campaign._stage(chapter, home, tmp_path / folder.parent.name / folder.name, broker)
+        played.extend((broker, case.name, stage.speed, share) for case, share in left)
+        return [CaseResult(broker, case.name, PASSED) for case, _ in left]
 
     monkeypatch.setattr(campaign, "_play_on_a_stage", play)
     told: list[str] = []
