@@ -335,8 +335,9 @@ def _history(seen: PriceEvidence) -> list[str]:
         wrong = [line for bar in past for line in _history_findings(one, bar, one.history.get(bar.start_ns))]
         found += wrong[:3] + ([f"{one.instrument}: {len(wrong) - 3} more of these"] if len(wrong) > 3 else [])
         there = {bar.start_ns for bar in one.bars}
-        days = (one.past, Span(one.past.end_ns, seen.live.begin_ns))
-        days = days[:1] if one.instrument in _losers(seen) else days
+        days = [one.past]
+        if one.instrument not in _losers(seen):
+            days.append(Span(one.past.end_ns, seen.live.begin_ns))
         true = [at for at in one.history if any(day.begin_ns <= at < day.end_ns for day in days)]
         missing = [at for at in true if at not in there]
         if missing and not _is_named(seen, one):

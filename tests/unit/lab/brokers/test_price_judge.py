@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, time
 
 import pytest
+from msgspec.structs import replace
 
 from lab.brokers.price_judge import (
     OWN_CLOCK_NS,
@@ -85,7 +86,7 @@ def test_bars_of_what_was_sent_count_nothing() -> None:
                          ("low", 1000.5)]
 )  # fmt: skip
 def test_price_of_a_bar_that_is_off_by_more_than_a_tick_is_seen(field: str, value: float) -> None:
-    (line,) = found(share(*with_bar(bar(2, **{field: value}))))["price"]
+    (line,) = found(share(*with_bar(replace(bar(2), **{field: value}))))["price"]
     assert line.startswith(f"{SHARE} 18 Nov 10:02: {field} {value:g}")
 
 

@@ -78,8 +78,9 @@ def test_chapter_of_prices_is_one_case_at_every_broker_and_chosen_by_its_name_to
     monkeypatch.setattr(campaign, "_play_on_a_stage", play)
     told: list[str] = []
     hour = ("an hour of prices at twenty times the speed", 20.0, "NSE:INFY")
-    for wanted in ({"chapters": ("prices",)}, {"cases": ("prices",)}):
-        results = campaign.run(campaign.Wanted(ROOT, ("groww", "dhan"), side_by_side=1, **wanted), told.append)
+    plain = campaign.Wanted(ROOT, ("groww", "dhan"), side_by_side=1)
+    for wanted in (plain._replace(chapters=("prices",)), plain._replace(cases=("prices",))):
+        results = campaign.run(wanted, told.append)
         assert played == [("groww", *hour), ("dhan", *hour)]
         assert [(one.broker, len(one.cases), one.is_good) for one in results] == [("groww", 1, True), ("dhan", 1, True)]
         played.clear()
