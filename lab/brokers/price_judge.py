@@ -28,8 +28,8 @@ speed, which a machine with a queue of processes takes."""
 ASKED_NS = 60 * SECOND
 """Market time between two prices that are asked for once a machine second, and as long again for the answer."""
 DEAF_ALERTS = frozenset({
-    "QUOTES_DROPPED", "COVERAGE_LOW", "FEED_MUTE", "QUOTES_STALE", "PRICES_APART", "INSTRUMENTS_REFUSED",
-    "BARS_NOT_STORED", "INDEX_PRICES_MISSING",
+    "QUOTES_DROPPED", "COVERAGE_LOW", "FEED_MUTE", "QUOTES_STALE", "QUOTES_NOT_READ", "WATCH_REFUSED", "PRICES_APART",
+    "TOKEN_SHARED", "INSTRUMENTS_REFUSED", "INSTRUMENTS_MISSING", "BARS_NOT_STORED",
 })  # fmt: skip
 HISTORY_ALERTS = frozenset({"HISTORY_MISSING", "HISTORY_INCOMPLETE", "HISTORY_HOLE", "HISTORY_NONE"})
 NO_HISTORY = frozenset({"HISTORY_HOLE", "BARS_MISSING"})

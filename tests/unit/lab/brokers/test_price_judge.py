@@ -12,6 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from lab.brokers.price_judge import (
+    DEAF_ALERTS,
+    HISTORY_ALERTS,
     OWN_CLOCK_NS,
     Facts,
     Look,
@@ -25,6 +27,7 @@ from lab.brokers.price_judge import (
 )
 from lab.brokers.record import AlertSpan
 from mytrading.core.time import DAY, MINUTE, SECOND, to_ns
+from mytrading.daemons.feed.alerts import STATE_ALERTS
 from mytrading.messages.market import Bar
 from mytrading.simulator.settings.feed_profile import FeedProfile, FrameForm, HistoryForm, SocketForm
 
@@ -137,9 +140,14 @@ def test_minute_that_was_sent_and_has_no_bar_is_seen() -> None:
     assert found(share(*bars)) == {"deaf": [f"{SHARE}: no bar of 1 minutes in which it was sent: 10:02"]}
 
 
-@pytest.mark.parametrize("code", ["QUOTES_DROPPED", "COVERAGE_LOW", "FEED_MUTE", "PRICES_APART"])
+@pytest.mark.parametrize("code", sorted(DEAF_ALERTS))
 def test_alert_of_quotes_that_do_not_come_is_seen(code: str) -> None:
     assert found(share(), alerts=(alert(code, "deaf"),)) == {"deaf": [f"{code} {SHARE}: deaf"]}
+
+
+def test_alerts_that_the_judge_looks_for_are_those_of_the_feed() -> None:
+    """A code that the feed never raises would be looked for in vain."""
+    assert STATE_ALERTS >= DEAF_ALERTS | HISTORY_ALERTS
 
 
 def test_alert_of_an_instrument_that_loses_its_token_is_none_at_brokers_that_look_at_the_token_alone() -> None:
