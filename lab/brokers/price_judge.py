@@ -387,7 +387,7 @@ def _refused(seen: PriceEvidence) -> list[str]:
 def _allowed(facts: Facts, one: Watched, *, is_mute: bool) -> frozenset[str]:
     return frozenset().union(
         STALE if is_mute else (),
-        ("PRICE_DISBELIEVED", *STALE) if facts.bare_tokens and one.shares_token else (),
+        ("PRICE_DISBELIEVED", "BARS_MISSING", *STALE) if facts.bare_tokens and one.shares_token else (),
         () if facts.has_history else NO_HISTORY,
         ("BROKER_REFUSED",) if facts.refuses else (),
     )

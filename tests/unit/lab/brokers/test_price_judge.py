@@ -225,7 +225,9 @@ def test_past_minutes_that_are_missing_have_to_be_named_with_what_is_wrong() -> 
     assert found(live, none, alerts=(alert("HISTORY_NONE", subject="feed"),)) == {}
 
 
-@pytest.mark.parametrize("code", ["PRICE_DISBELIEVED", "HISTORY_HOLE", "BROKER_REFUSED", "STALE_QUOTE", "NO_QUOTE"])
+@pytest.mark.parametrize(
+    "code", ["PRICE_DISBELIEVED", "HISTORY_HOLE", "BARS_MISSING", "BROKER_REFUSED", "STALE_QUOTE", "NO_QUOTE"]
+)
 def test_entry_that_a_rule_refuses_without_a_reason_is_seen(code: str) -> None:
     trial = Trial(1040 * SECOND, SHARE, {code: "so"})
     assert found(share(), trials=(trial, trial)) == {"refused": [f"{SHARE}: {code}: so"]}
@@ -234,7 +236,8 @@ def test_entry_that_a_rule_refuses_without_a_reason_is_seen(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "facts", "shares_token"),
     [
-        ("PRICE_DISBELIEVED", Facts(bare_tokens=True), True), ("HISTORY_HOLE", Facts(has_history=False), False),
+        ("PRICE_DISBELIEVED", Facts(bare_tokens=True), True),
+        ("BARS_MISSING", Facts(bare_tokens=True), True), ("HISTORY_HOLE", Facts(has_history=False), False),
         ("BROKER_REFUSED", Facts(refuses=True), False),
     ],
 )  # fmt: skip
