@@ -64,7 +64,7 @@ help:
 	@echo 'make fuzz        whatever may come from outside, to every parser and daemon; CASES=100000, SEED=2'
 	@echo 'make flood       10,000 signals in 60 s: no limit exceeded, none lost; SIGNALS=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
-	@echo 'make brokers     live stacks at simulators of all brokers, an hour and a half; NAME=dhan, ARGS="--json"'
+	@echo 'make brokers     live stacks at simulators of all brokers, two hours; NAME=dhan, ARGS="--json"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make bench-peers the same work by others, in .venv-bench; PEER_PYTHON=python3.12, ARGS="vectorbt polars"'
 	@echo 'make bench-console what Chromium makes of the web console; about 50 MB to download once; ARGS="--json"'

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab.brokers.campaign import LISTED, SIDE_BY_SIDE, Progress, Wanted, conformed_brokers, run
+from lab.brokers.campaign import CHAPTERS, LISTED, SIDE_BY_SIDE, Progress, Wanted, conformed_brokers, run
 from lab.brokers.results import body_of, fragment, table, write_results
 from lab.unwind_on_signal import unwound_by_signals
 from mytrading.runtime.host.paths import project_home
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := [name for name in given.names if name not in known]:
         sys.stderr.write(f"expected some of {', '.join(known)}; found {', '.join(unknown)}\n")
         return 2
-    wanted = Wanted(project_home(), given.names or known, given.case, given.side_by_side, given.keep)
+    wanted = Wanted(project_home(), given.names or known, given.case, given.side_by_side, given.keep, given.chapter)
     with unwound_by_signals():
         results = run(wanted, _progress(time.monotonic()))
     body = body_of(results, LISTED)
@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m lab.brokers", description=__doc__)
     made.add_argument("names", nargs="*", help="OpenAlgo's names of brokers; default: all")
     made.add_argument("--case", action="append", default=[], help="part of the name of a case; repeatable")
+    made.add_argument("--chapter", action="append", default=[], choices=CHAPTERS, help="repeatable; default: all")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     made.add_argument("--markdown", action="store_true", help="print the table as the page of brokers has it")
     made.add_argument("--side-by-side", type=int, default=SIDE_BY_SIDE, help="stages that run at a time")

@@ -1,4 +1,4 @@
-"""A run over brokers: several stages side by side, each playing all cases that the facts allow, one after another."""
+"""A run over brokers, chapter by chapter: several stages side by side, each playing its cases one after another."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.brokers.cases import CASES, Case, carried_night, refuses_entries
+from lab.brokers.prices import ENTERED, PRICES, SPEED, watched_at
 from lab.brokers.results import FAILED, LEFT_OUT, PASSED, BrokerResult, CaseResult
 from lab.brokers.stage import ENDING, FUTURE, SHARES, Stage, Unplayed, UpEnded
 from mytrading.simulator.settings.broker_profile import broker_profiles
@@ -24,17 +25,25 @@ LISTED = ("deltaexchange", "dhan_sandbox")
 SIDE_BY_SIDE = 16
 """Stages that fit into two cores: one takes 6 % of a core while its market runs, and six seconds of one to start."""
 
+FAST_SIDE_BY_SIDE = 6
+"""The same of markets at twenty times the speed, which take a third of a core each."""
+ORDERS, PRICED = "orders", "prices"
+CHAPTERS = (ORDERS, PRICED)
+"""A life of positions in cases, and an hour of market data at each broker."""
+
 Progress = Callable[[str], None]
 
 
 class Wanted(NamedTuple):
-    """What is to be run: `cases` are parts of names, none for all. `keep` keeps the folders of good brokers too."""
+    """What is to be run: `cases` are parts of names, none for all, as with `chapters`. `keep` keeps the folders of good
+    brokers too."""
 
     home: Path
     brokers: Sequence[str]
     cases: Sequence[str] = ()
     side_by_side: int = SIDE_BY_SIDE
     keep: bool = False
+    chapters: Sequence[str] = ()
 
 
 def conformed_brokers() -> list[str]:
@@ -44,15 +53,27 @@ def conformed_brokers() -> list[str]:
 
 def run(wanted: Wanted, progress: Progress) -> list[BrokerResult]:
     """Play all brokers and return their results in the order of `wanted.brokers`."""
+    chapters = [_run_chapter(wanted, name, progress) for name in CHAPTERS if name in (wanted.chapters or CHAPTERS)]
+    return [
+        BrokerResult(parts[0].broker, [case for part in parts for case in part.cases], parts[0].not_known)
+        for parts in zip(*chapters, strict=True)
+    ]
+
+
+def _run_chapter(wanted: Wanted, chapter: str, progress: Progress) -> list[BrokerResult]:
     done = itertools.count(1)
 
     def play(broker: str) -> BrokerResult:
-        result = play_broker(wanted, broker, progress)
+        result = play_broker(wanted, broker, progress, chapter)
+        if not result.cases:
+            return result
         word = "good" if result.is_good else f"{result.number(FAILED)} failed"
-        progress(f"[{next(done)}/{len(wanted.brokers)}] {broker}: {word}, {result.number(LEFT_OUT)} left out")
+        at = f"{chapter} [{next(done)}/{len(wanted.brokers)}]"
+        progress(f"{at} {broker}: {word}, {result.number(LEFT_OUT)} left out")
         return result
 
-    with ThreadPoolExecutor(max_workers=wanted.side_by_side) as pool:
+    most = wanted.side_by_side if chapter == ORDERS else min(wanted.side_by_side, FAST_SIDE_BY_SIDE)
+    with ThreadPoolExecutor(max_workers=most) as pool:
         try:
             return list(pool.map(play, wanted.brokers))
         except BaseException:
@@ -61,12 +82,14 @@ def run(wanted: Wanted, progress: Progress) -> list[BrokerResult]:
             raise
 
 
-def play_broker(wanted: Wanted, broker: str, progress: Progress) -> BrokerResult:
-    """Play the cases of one broker; folders of stages on which all passed are removed."""
+def play_broker(wanted: Wanted, broker: str, progress: Progress, chapter: str = ORDERS) -> BrokerResult:
+    """Play a chapter's cases of one broker; folders of stages on which all passed are removed."""
     folder = Path(tempfile.mkdtemp(prefix=f"mytrading-{broker}-"))
-    left, results = list(_casting(broker, wanted.cases)), list[CaseResult]()
+    cast = _casting(broker, wanted.cases) if chapter == ORDERS else _chosen([(PRICES, ENTERED)], wanted.cases)
+    left, results = list(cast), list[CaseResult]()
     while left and not ENDING.is_set():
-        played = _play_on_a_stage(wanted.home, folder / f"stage-{len(results) + 1:02d}", broker, left, progress)
+        place = folder / f"stage-{len(results) + 1:02d}"
+        played = _play_on_a_stage(chapter, wanted.home, place, broker, left, progress)
         results += played
         left = left[len(played) :]
     result = BrokerResult(broker, results, broker_profiles()[broker].silent)
@@ -75,13 +98,21 @@ def play_broker(wanted: Wanted, broker: str, progress: Progress) -> BrokerResult
     return result
 
 
+def _stage(chapter: str, home: Path, folder: Path, broker: str) -> Stage:
+    """A stage for a chapter: that of prices has a fast market, and watches more."""
+    enters = broker not in REFUSED
+    if chapter == ORDERS:
+        return Stage(folder, home, broker, enters=enters)
+    return Stage(folder, home, broker, enters=enters, speed=SPEED, watch=watched_at)
+
+
 def _play_on_a_stage(
-    home: Path, folder: Path, broker: str, left: Sequence[tuple[Case, str]], progress: Progress
+    chapter: str, home: Path, folder: Path, broker: str, left: Sequence[tuple[Case, str]], progress: Progress
 ) -> list[CaseResult]:
     """Play cases until one fails: what it left behind would be judged with the next, which gets a stage of its own."""
     results: list[CaseResult] = []
     try:
-        with Stage(folder, home, broker, enters=broker not in REFUSED) as stage:
+        with _stage(chapter, home, folder, broker) as stage:
             for case, instrument in left:
                 results.append(play_case(stage, case, instrument))
                 progress(_line(results[-1]))
@@ -109,10 +140,16 @@ def _not_started(broker: str, case: Case, why: str, folder: Path) -> CaseResult:
 def _casting(broker: str, parts: Sequence[str]) -> Iterable[tuple[Case, str]]:
     """The cases of a broker with the instrument of each."""
     if broker in REFUSED:
-        return [(Case("entries are refused", refuses_entries, lambda _: ""), f"NSE:{next(iter(SHARES))}")]
+        return _chosen(
+            [(Case("entries are refused", refuses_entries, lambda _: ""), f"NSE:{next(iter(SHARES))}")], parts
+        )
     cast = zip(CASES, itertools.cycle(SHARES), strict=False)
     chosen = ((case, FUTURE if case.play is carried_night else f"NSE:{share}") for case, share in cast)
-    return [one for one in chosen if not parts or any(part in one[0].name for part in parts)]
+    return _chosen(chosen, parts)
+
+
+def _chosen(cast: Iterable[tuple[Case, str]], parts: Sequence[str]) -> list[tuple[Case, str]]:
+    return [one for one in cast if not parts or any(part in one[0].name for part in parts)]
 
 
 def play_case(stage: Stage, case: Case, instrument: str) -> CaseResult:
@@ -127,8 +164,9 @@ def play_case(stage: Stage, case: Case, instrument: str) -> CaseResult:
         unplayed.append(str(error))
     stage.compare_ledger(instrument)
     verdict = stage.judge(instrument)
-    counts = {**verdict.counts, "unplayed": len(unplayed)}
-    lines = [*verdict.lines, *unplayed]
+    more = {kind: len(lines) for kind, lines in stage.findings.items()}
+    counts = {**verdict.counts, **more, "unplayed": len(unplayed)}
+    lines = [*verdict.lines, *itertools.chain(*stage.findings.values()), *unplayed]
     word = FAILED if lines else PASSED
     if lines:
         lines += [f"books: {stage.books(instrument)}", *stage.alert_lines(), f"logs and books in {stage.folder}"]

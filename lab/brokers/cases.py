@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lab.brokers.prices import hour_of_prices
 from lab.brokers.record import describe
 from lab.brokers.stage import FUTURE, FUTURE_UNITS, HOUR, SHARES, UNITS, Stage, Unplayed
 from mytrading.core.time import DAY
@@ -244,9 +243,6 @@ def carried_night(stage: Stage, _: str) -> None:
     stage.until(lambda: stage.covered(FUTURE) == FUTURE_UNITS, 40.0, "the stop after the night", FUTURE)
     stage.wait_held(FUTURE, FUTURE_UNITS, 20.0)
     stage.leave(FUTURE, "Carry")
-
-
-case("an hour of prices at twenty times the speed")(hour_of_prices)
 
 
 def refuses_entries(stage: Stage, share: str) -> None:

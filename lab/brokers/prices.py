@@ -1,152 +1,236 @@
-"""An hour of prices at one broker: the feed's bars and freshness against what the simulator really sent.
+"""The chapter of prices: an hour of market at twenty times the speed, at a broker's own frames and history.
 
-`/sim/sent` has the true quotes, of before the broker's adapter made frames of them; the bars are the feed's own store.
-Nothing here reads the table of brokers but for whether its frames count the day's volume.
+Nothing is held: shares, an index and two options move as the simulator's market does. One share is mute for a while,
+and at the end one entry is asked for. `price_judge` holds what the stack made of it against what the exchange showed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import threading
+from collections.abc import Sequence
+from datetime import date, datetime, time
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-from lab.brokers.stage import UNITS, Stage, Unplayed
+from lab.brokers.cases import Case
+from lab.brokers.price_judge import (
+    Look,
+    PriceEvidence,
+    PriceVerdict,
+    Sent,
+    Span,
+    Trial,
+    Watched,
+    facts_of,
+    judge_prices,
+)
+from lab.brokers.stage import HOUR, KEY, SEED, START, UNITS, Stage
 from mytrading.adapters.storage.bar_store import BarReader
-from mytrading.core.time import MINUTE, SECOND, format_ist
-from mytrading.messages.brokers import find_broker
+from mytrading.core.time import DAY, MINUTE, SECOND, ist_date, to_ns
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar
 from mytrading.runtime.host.clock import machine_now
-from mytrading.simulator.settings.feed_profile import feed_profiles
+from mytrading.simulator.main import build
+from mytrading.simulator.market.history import Row
+from mytrading.simulator.settings.feed_profile import feed_profile
+from mytrading.simulator.settings.options import SimulatorOptions
 
 SPEED = 20.0
-MINUTES = 60
-WATCHED = ("NSE:RELIANCE", "NSE_INDEX:NIFTY")
-"""What the stack's strategy watches, so that the feed keeps bars of it."""
-_NEAR = 0.05 * 1.01
-"""A tick in rupees, with room for its arithmetic."""
-DATED_NS, COARSE_NS = 2 * SECOND, 10 * SECOND
-"""Market time by which a quote may be counted to the next minute: a tenth of a second of the machine at this speed; at
-brokers whose frames bear no time of their own it is dated by our clock, so when it is read."""
-CALM_NS = 10 * SECOND
-"""Machine time after which the restart of the simulator is over for every alert."""
-DEAF = ("QUOTES_DROPPED", "COVERAGE_LOW", "MESSAGE_DROPPED", "FEED_MUTE", "FEED_ERROR", "PRICES_APART")
-"""Alerts by which the feed says that it hears nothing, or not the right thing."""
+INDEX = "NSE_INDEX:NIFTY"
+SHARES = ("NSE:RELIANCE", "NSE:SBIN", "NSE:INFY")
+MUTED, ENTERED = "NSE:SBIN", "NSE:INFY"
+UNDERLYING, OPTIONS = "NIFTY", ("CE", "PE")
+_BEFORE_S, _MUTE_S, _HOUR_S = 60.0, 30.0, 180.0
+"""Machine seconds from the beginning to the mute, of the mute, and of all."""
+_ASK_S = 3.0
+_MARKET = threading.Lock()
+"""One thread at a time computes true minutes, which are kept."""
+_START_NS = to_ns((_start := datetime.fromisoformat(START)).date(), _start.time())
 
 
-class TrueQuote(NamedTuple):
-    """A quote that the exchange showed: market ns, last price (rupees), volume of the day."""
-
-    at_ns: int
-    ltp: float
-    volume: int
-
-
-class Looseness(NamedTuple):
-    """How far a bar may differ: `slack_ns` of its quotes' times, `bounds_only` where its minute is sampled,
-    fetched or repeated from a cache, `counts_volume` False where the broker's frames do not count the day's volume."""
-
-    slack_ns: int = 0
-    bounds_only: bool = False
-    counts_volume: bool = True
-
-
-def wrong_bars(
-    name: str, bars: Sequence[Bar], truth: Sequence[TrueQuote], begin_ns: int, end_ns: int, loose: Looseness
-) -> list[str]:
-    """Return a line for each whole minute from `begin_ns` to `end_ns` whose bar is missing or is not that of the true
-    quotes. A minute without a true quote proves nothing."""
-    by_start = {bar.start_ns: bar for bar in bars}
-    found = []
-    for start in range(begin_ns, end_ns, MINUTE):
-        inside = [one for one in truth if start <= one.at_ns < start + MINUTE]
-        if not inside:
-            continue
-        if (bar := by_start.get(start)) is None:
-            found.append(f"{name} {format_ist(start, '%H:%M')}: no bar, though {len(inside)} quotes were sent")
-        elif why := _difference(bar, inside, truth, loose):
-            found.append(f"{name} {format_ist(start, '%H:%M')}: {why}")
-    return found
-
-
-def _difference(bar: Bar, inside: Sequence[TrueQuote], truth: Sequence[TrueQuote], loose: Looseness) -> str:
-    """Why a bar is not that of the quotes of its minute, wherever those near its two ends are counted; "" if it is."""
-    wide = [one for one in truth if bar.start_ns - loose.slack_ns <= one.at_ns < bar.end_ns + loose.slack_ns]
-    low, high = min(one.ltp for one in wide), max(one.ltp for one in wide)
-    if bar.low < low - _NEAR or bar.high > high + _NEAR:
-        return f"low {bar.low:g} and high {bar.high:g} where prices were {low:g} to {high:g}"
-    if loose.bounds_only:
-        return ""
-    begins, closes = bar.start_ns + loose.slack_ns, bar.end_ns - loose.slack_ns
-    firsts = [n for n in range(len(wide)) if n == 0 or wide[n - 1].at_ns < begins]
-    ends = [n for n in range(1, len(wide) + 1) if n == len(wide) or wide[n].at_ns >= closes]
-    before = [one.volume for one in truth if one.at_ns < wide[0].at_ns]
-    cuts = [(wide[first:end], wide[first - 1].volume if first else before[-1] if before else None)
-            for first in firsts for end in ends if first < end]  # fmt: skip
-    right = [(quotes, known) for quotes, known in cuts if _is_bar_of(bar, [one.ltp for one in quotes])]
-    if not right:
-        prices = [one.ltp for one in inside]
-        true = (prices[0], max(prices), min(prices), prices[-1])
-        return f"open, high, low, close {(bar.open, bar.high, bar.low, bar.close)}, true are {true}"
-    if loose.counts_volume and all(known is not None and bar.volume != quotes[-1].volume - known
-                                   for quotes, known in right):  # fmt: skip
-        quotes, known = right[0]
-        return f"volume {bar.volume}, {quotes[-1].volume - (known or 0)} were traded"
-    return ""
-
-
-def _is_bar_of(bar: Bar, prices: Sequence[float]) -> bool:
-    true = (prices[0], max(prices), min(prices), prices[-1])
-    return all(abs(a - b) <= _NEAR for a, b in zip((bar.open, bar.high, bar.low, bar.close), true, strict=True))
+def watched_at(stage: Stage) -> list[str]:
+    """The instruments of the chapter: index, shares, two options at the money, and the share that has the index's
+    token, which another instrument gets the prices of where messages are found by the token alone."""
+    code = stage.ask_server("expiry", symbol=UNDERLYING, exchange="NFO", instrumenttype="options")["data"][0]
+    asked = {"underlying": UNDERLYING, "exchange": "NSE_INDEX", "expiry_date": code.replace("-", ""), "offset": "ATM"}
+    options = [stage.ask_server("optionsymbol", **asked, option_type=kind)["symbol"] for kind in OPTIONS]
+    token = stage.sent(INDEX)["token"]
+    rivals = [f"NSE:{row['symbol']}" for row in stage.listed("NSE") if row["token"] == token]
+    return list(dict.fromkeys((INDEX, *SHARES, *(f"NFO:{name}" for name in options), *rivals)))
 
 
 def hour_of_prices(stage: Stage, share: str) -> None:
-    """An hour of the market at twenty times the speed: bars, an entry, and a share that is frozen for a while."""
-    stage.set_clock(stage.market_ns, SPEED)
-    stage.until(lambda: not stage.status()["entries_closed"], 60.0, "entries open at the higher speed")
-    begin = (stage.market_ns // MINUTE + 3) * MINUTE
-    stage.until(lambda: stage.market_ns >= begin, 30.0, "the first whole minute")
-    calm_ns = machine_now() + CALM_NS
-    stage.enter(share)
-    stage.await_entry(lambda: stage.venue.net(share) == UNITS, 20.0, f"{UNITS} of {share} held", share)
-    stage.leave(share)
-    _freeze(stage, share)
-    end = begin + MINUTES * MINUTE
-    stage.until(lambda: stage.market_ns >= end + MINUTE, MINUTES * 60 / SPEED + 60.0, "the end of the hour")
-    found = [*_bars(stage, begin, end), *_deaf(stage, share, calm_ns)]
-    stage.set_clock(stage.market_ns, 1.0)
-    if found:
-        raise Unplayed("; ".join(found[:6]) + (f"; and {len(found) - 6} more" if len(found) > 6 else ""))
+    """An hour of market data, what the stack makes of it, and one entry at its end."""
+    stage.findings = play_prices(stage)._asdict()
+    enter_at_the_end(stage, share)
 
 
-def _freeze(stage: Stage, share: str) -> None:
-    """No entry follows on a share of which the broker sends nothing, whatever its adapter repeats."""
-    with stage.fault("ws_mute", instrument=share):
-        since = stage.market_ns
-        stage.until(lambda: stage.market_ns > since + 3 * MINUTE, 30.0, "three minutes without a frame")
+PRICES = Case("an hour of prices at twenty times the speed", hour_of_prices, lambda _: "")
+"""The chapter's case."""
+
+
+def play_prices(stage: Stage) -> PriceVerdict:
+    """Play the hour at a stage that watches `watched_at`, and judge it."""
+    stage.until(lambda: _feed_is_ready(stage), 60.0, "the feed ready")
+    live_ns, began = stage.market_ns // MINUTE * MINUTE + 2 * MINUTE, machine_now()
+    trials: list[Trial] = []
+    with Looks(stage) as looks:
+        _wait_until(stage, began, _BEFORE_S)
+        trials += _ask_risk(stage, _tradable(stage))
+        muted, mute = _mute(stage, trials)
+        _wait_until(stage, began, _HOUR_S)
+        live = Span(live_ns, stage.market_ns // MINUTE * MINUTE)
+        trials += _ask_risk(stage, _tradable(stage))
+        late = round(_feed_beat(stage).get("figures", {}).get("late_quotes", 0.0))
+    watched = [_watched(stage, name, muted if name == MUTED else None) for name in stage.watched]
+    profile = feed_profile(stage.broker)
+    assert profile is not None
+    facts = facts_of(profile, refuses=not stage.enters)
+    return judge_prices(PriceEvidence(facts, watched, live, mute, looks.seen, trials, stage.alerts_since(began), late))
+
+
+def enter_at_the_end(stage: Stage, share: str) -> None:
+    """Ask for the one entry by an alert: it is filled and guarded, or, at a refused broker, never there."""
+    if not stage.enters:
         stage.alert("buy", share.partition(":")[2])
-        stage.wait_held(share, 0, 4.0, stop=False)
+        stage.wait_held(share, 0, 5.0, stop=False)
+        return
+    stage.enter(share)
+    stage.await_entry(lambda: stage.venue.net(share) == UNITS, 15.0, f"{UNITS} of {share} held", share)
+    stage.until(lambda: stage.covered(share) == UNITS, 10.0, f"a stop for {UNITS} of {share}", share)
 
 
-def _bars(stage: Stage, begin_ns: int, end_ns: int) -> Iterable[str]:
-    form, reader = feed_profiles()[stage.broker].socket, BarReader(stage.config.bars_dir)
-    frames = (form.ltp, form.quote, form.depth, form.index)
-    dated = all(one.stamp == "receipt" for one in frames) and not form.stamp_in_seconds
-    counts = find_broker(stage.config.brokers, stage.broker).feed.has_volume
+def _feed_is_ready(stage: Stage) -> bool:
+    return bool(_feed_beat(stage).get("ready"))
+
+
+def _feed_beat(stage: Stage) -> dict[str, Any]:
+    """The feed's last heartbeat, empty before the first."""
+    rows = stage.status().get("daemons", [])
+    return next((row for row in rows if row["daemon"] == "feed"), {})
+
+
+def _tradable(stage: Stage) -> list[str]:
+    return [name for name in stage.watched if name != INDEX]
+
+
+def _wait_until(stage: Stage, began: int, seconds: float) -> None:
+    end = began + round(seconds * SECOND)
+    stage.until(lambda: machine_now() >= end, seconds + 10.0, "time to pass")
+
+
+def _ask_risk(stage: Stage, names: Sequence[str]) -> list[Trial]:
+    """What risk says of a lot of each; the two options are not in a run's own unit, so a lot is one."""
+    found = []
+    for name in names:
+        result = stage.trial("Idle", name)
+        denials = {rule.code: rule.denial for rule in result.rules if rule.denial}
+        if result.problem:
+            denials["PROBLEM"] = result.problem
+        found.append(Trial(machine_now(), name, denials))
+    return found
+
+
+def _mute(stage: Stage, trials: list[Trial]) -> tuple[Span, Span]:
+    """Send nothing of a share for a while, and ask risk about it meanwhile: the market and the machine time of that."""
+    begin_ns, began = stage.market_ns, machine_now()
+    with stage.fault("ws_mute", instrument=MUTED):
+        muted = machine_now()
+        while machine_now() < began + round(_MUTE_S * SECOND):
+            trials += _ask_risk(stage, [MUTED])
+            _wait_until(stage, machine_now(), _ASK_S)
+        ended = machine_now()
+    return Span(begin_ns, stage.market_ns), Span(muted, ended)
+
+
+class Looks:
+    """Looks at the feed each machine second, in a thread of its own, while the block runs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.seen: list[Look] = []
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="looks", daemon=True)
+
+    def __enter__(self) -> Looks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self._thread.join(10.0)
+
+    def _run(self) -> None:
+        while not self._ends.wait(1.0):
+            report = self._stage.feed_report()
+            if report is not None and (not self.seen or report["at_machine_ns"] != self.seen[-1].at_ns):
+                self.seen.append(look_of(report, ready=_feed_is_ready(self._stage)))
+
+
+def look_of(report: dict[str, Any], *, ready: bool) -> Look:
+    """A report of the feed as a look at it."""
+    rows = report["subscriptions"]
+    return Look(
+        report["at_machine_ns"],
+        ready,
+        {row["instrument"]: row["age_s"] for row in rows},
+        {row["instrument"]: row["problem"] for row in rows if row["problem"]},
+    )
+
+
+def _watched(stage: Stage, name: str, muted: Span | None) -> Watched:
+    found = stage.sent(name)
+    sent = [Sent(int(at), float(ltp), int(volume)) for at, ltp, volume in found["quotes"]]
+    tokens = [stage.sent(other)["token"] for other in stage.watched if other != name]
+    reader = BarReader(stage.config.bars_dir)
     try:
-        for name in WATCHED:
-            sent = stage.sent(name)
-            loose = Looseness(
-                DATED_NS if dated else COARSE_NS,
-                form.repeat_seconds > 0 or (form.index.price == "zero" and "INDEX" in name),
-                counts and "INDEX" not in name,
-            )  # fmt: skip
-            bars = reader.bars(name, since=begin_ns, until=end_ns)
-            yield from wrong_bars(name, bars, [TrueQuote(*one) for one in sent], begin_ns, end_ns, loose)
+        bars = reader.bars(name)
     finally:
         reader.close()
+    with _MARKET:
+        market = _true_market(stage.project_config)
+        past = to_ns(market.past_day(name), time())
+        history = market.minutes(name, ist_date(min([bar.start_ns for bar in bars[:1]] + [past])))
+        tick = market.tick(name)
+    return Watched(
+        name, tick, sent, history, bars, Span(past, past + DAY), name == INDEX, muted, found["token"] in tokens
+    )
 
 
-def _deaf(stage: Stage, frozen: str, calm_ns: int) -> list[str]:
-    """Alerts that were still up at some time after the restart of the simulator was over."""
-    symbol = frozen.partition(":")[2]
-    alerts = (one for one in stage.alerts_since(calm_ns) if one.code in DEAF)
-    return [f"{one.code} {one.subject}: {one.text}" for one in alerts if symbol not in f"{one.subject} {one.text}"]
+class TrueMarket:
+    """The market's own minutes of past and present days, computed from the seed, as no broker tells them."""
+
+    def __init__(self, config: Path) -> None:
+        self._venue, driver = build(SimulatorOptions(api_key=KEY, seed=SEED, start=START, config_dir=config))
+        driver.begin()
+
+    def minutes(self, name: str, since: date) -> dict[int, Bar]:
+        """The minutes of an instrument by their start, from a day up to three hours after the start."""
+        end_ns = _START_NS + 3 * HOUR
+        rows = self._venue.history.rows(self._instrument(name), 1, since, ist_date(end_ns), end_ns)
+        return {bar.start_ns: bar for bar in (_bar(name, row) for row in rows)}
+
+    def tick(self, name: str) -> float:
+        """The tick of an instrument in rupees."""
+        return self._instrument(name).tick_size
+
+    def past_day(self, name: str) -> date:
+        """The last trading day before the start."""
+        return self._venue.world.calendar.previous_trading_day(name.partition(":")[0], ist_date(_START_NS))
+
+    def _instrument(self, name: str) -> Instrument:
+        found = self._venue.instrument(name)
+        assert found is not None
+        return found
+
+
+def _bar(name: str, row: Row) -> Bar:
+    start_ns = int(row["timestamp"]) * SECOND
+    opened, high, low, closed = (float(row[word]) for word in ("open", "high", "low", "close"))
+    return Bar(name, "1m", start_ns, start_ns + MINUTE, opened, high, low, closed, int(row["volume"]))
+
+
+@cache
+def _true_market(config: Path) -> TrueMarket:
+    return TrueMarket(config)

@@ -15,6 +15,12 @@ KINDS = {
     "doubled": "doubled",
     "ledger": "ledger is not the venue's",
     "late": "exit not within 5 s",
+    "price": "bar with a wrong price",
+    "volume": "bar with a wrong volume",
+    "deaf": "instrument deaf or feed not ready",
+    "frozen": "fresh while frozen",
+    "history": "history that is not the market's",
+    "refused": "entry refused without a reason",
     "unplayed": "the story could not go on",
 }
 """Counts that have to be zero."""

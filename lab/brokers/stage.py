@@ -15,11 +15,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from lab.brokers.judge import Evidence, Span, Verdict, judge
@@ -28,12 +29,16 @@ from mytrading.core.exchange.model import BookOrder
 from mytrading.core.time import DAY, MINUTE, SECOND
 from mytrading.core.webhooks.authentication import digest_of
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookFile, WebhookToken, write_webhook
+from mytrading.messages.control import OrderTrialResult
 from mytrading.messages.enums import Product
 from mytrading.messages.ops import (
     AlertsQuery,
+    FeedQuery,
     ModifyCommand,
     OrderRequestQuery,
     OrderRequestResult,
+    OrderTrialAnswer,
+    OrderTrialQuery,
     PositionsQuery,
     SignalsQuery,
     StatusQuery,
@@ -49,6 +54,7 @@ from mytrading.simulator.settings.broker_profile import BrokerProfile, broker_pr
 
 KEY = "conformance"
 """The API key of a simulator on this machine alone, and the token of its stack's webhooks."""
+SEED = 7
 START = "2026-11-18 10:00"
 """A Wednesday; the night after it is one of an ordinary week."""
 UNITS = 10
@@ -121,12 +127,20 @@ class _Denial(NamedTuple):
 
 class Stage:
     """A simulator and a stack for one broker, in `folder`; use it in a `with` block. Unless it `enters`, nothing waits
-    for entries to be open."""
+    for entries to be open. `speed` is the market's; `watch` names, once the simulator serves, what the
+    stack watches besides, so that its bars are kept."""
 
-    def __init__(self, folder: Path, home: Path, broker: str, *, enters: bool = True) -> None:
-        self.folder, self.broker, self._enters = folder, broker, enters
+    def __init__(
+        self, folder: Path, home: Path, broker: str, *, enters: bool = True, speed: float = 1.0,
+        watch: Callable[[Stage], Sequence[str]] = lambda _: (),
+    ) -> None:  # fmt: skip
+        self.folder, self.broker, self.enters, self.speed, self._watch = folder, broker, enters, speed, watch
+        self.project_config = home / "config"
+        self.watched: tuple[str, ...] = ()
         self.asked: list[Asked] = []
         self.ledger: list[str] = []
+        self.findings: dict[str, list[str]] = {}
+        """What the case itself found, by the kind of finding."""
         self.spans: list[Span] = []
         self.venue = VenueRecord(folder / "venue" / "simulator" / "books.sqlite")
         self._clock_file = folder / "clock.json"
@@ -153,12 +167,13 @@ class Stage:
 
     def _start(self) -> None:
         self.start_simulator()
+        self.watched = tuple(self._watch(self))
         done = self.command("up", "--detach", "--no-console")
         if done.returncode:
             raise UpEnded(f"`mytrading up` ended with {done.returncode}: {done.stderr.strip()}")
         self._alerts = AlertLog(self.config)
         self._prices = HeldPrices(self)
-        if self._enters:
+        if self.enters:
             self.until(lambda: not self.status()["entries_closed"], _READY_S, "entries open")
 
     def close(self) -> None:
@@ -178,9 +193,9 @@ class Stage:
         """Start the simulator, or start it again in the market time of its clock file."""
         command = [
             sys.executable, "-m", "mytrading.simulator", "--json", "--personality", "live", "--broker", self.broker,
-            "--rest-port", str(self._rest), "--ws-port", str(self._ws), "--api-key", KEY, "--seed", "7",
+            "--rest-port", str(self._rest), "--ws-port", str(self._ws), "--api-key", KEY, "--seed", str(SEED),
             "--start", START, "--state-dir", str(self.folder / "venue"), "--clock", str(self._clock_file),
-            "--config-dir", str(self._home / "config"), "--record",
+            "--config-dir", str(self._home / "config"), "--record", "--speed", f"{self.speed:g}",
         ]  # fmt: skip
         environment = {**os.environ, "PAPER_TRADING_INITIAL_CAPITAL": "100000000"}
         with (self.folder / "simulator.log").open("ab") as log:
@@ -221,8 +236,29 @@ class Stage:
     def sim(self, route: str, /, **fields: Any) -> Any:
         """`data` of a route below /sim: of a GET without fields, else of a POST."""
         if not fields:
-            return _exchange(Request(f"http://127.0.0.1:{self._rest}/sim/{route}?apikey={KEY}"))["data"]
+            return self._get(f"sim/{route}")["data"]
         return self._post(f"sim/{route}", fields)["data"]
+
+    def ask_server(self, route: str, **fields: Any) -> dict[str, Any]:
+        """The answer of the server's own API to a question."""
+        found: dict[str, Any] = self._post(f"api/v1/{route}", fields)
+        return found
+
+    def listed(self, exchange: str) -> list[dict[str, Any]]:
+        """The server's list of an exchange's contracts."""
+        found: list[dict[str, Any]] = self._get("api/v1/instruments", exchange=exchange, format="json")["data"]
+        return found
+
+    def sent(self, instrument: str) -> dict[str, Any]:
+        """What went to the socket of an instrument before the broker's adapter, `quotes` of [market ns, last price,
+        volume of the day], and its `token`."""
+        exchange, symbol = instrument.split(":")
+        found: dict[str, Any] = self.sim("sent", exchange=exchange, symbol=symbol)
+        return found
+
+    def _get(self, path: str, **fields: str) -> Any:
+        query = urlencode({"apikey": KEY, **fields})
+        return _exchange(Request(f"http://127.0.0.1:{self._rest}/{path}?{query}"))
 
     def _post(self, path: str, fields: dict[str, Any]) -> Any:
         body = json.dumps({"apikey": KEY, **fields}).encode()
@@ -299,7 +335,7 @@ class Stage:
             "TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "main",
             "OPENALGO_API_KEY": KEY, "OPENALGO_API_HOST": f"http://127.0.0.1:{self._rest}",
             "OPENALGO_WS_HOST": "127.0.0.1", "OPENALGO_WS_PORT": str(self._ws), "ENABLED_STRATEGIES": ",".join(_IDLERS),
-            "SIMULATOR_CLOCK": str(self._clock_file),
+            "SIMULATOR_CLOCK": str(self._clock_file), "ENABLED_SYMBOLS": ",".join(self.watched),
         }  # fmt: skip
 
     @property
@@ -316,6 +352,17 @@ class Stage:
         with closing(Ops(self.config)) as ops, suppress(OpsTimedOut):
             return ops.ask(request)
         return None
+
+    def feed_report(self) -> dict[str, Any] | None:
+        """The feed's newest report of its subscriptions as JSON values; asking makes another."""
+        return (self._ask(FeedQuery()) or {}).get("report")
+
+    def trial(self, strategy: str, instrument: str, seconds: float = 10.0) -> OrderTrialResult:
+        """Risk's judgement of a bought lot, which is not placed."""
+        query = OrderTrialQuery(id=new_request_id(), strategy=strategy, instrument=instrument, lots=1)
+        found = self.until(lambda: _result(self._ask(query)), seconds, f"risk's judgement of {instrument}")
+        assert found is not None
+        return found
 
     def alert(self, word: str, symbol: str, hook: str = "Desk") -> tuple[int, dict[str, Any]]:
         """Post an alert (buy or sell); the status, 0 without an answer, and the answer's JSON."""
@@ -503,15 +550,9 @@ class Stage:
             for one in self.alerts_since(began)
         ]
 
-    def sent(self, instrument: str) -> list[tuple[int, float, int]]:
-        """The true quotes of an instrument that went to the socket: market ns, last price, volume of the day."""
-        exchange, symbol = instrument.split(":")
-        rows = self.sim("sent", exchange=exchange, symbol=symbol)["quotes"]
-        return [tuple(row) for row in rows]
-
     def begin_case(self) -> None:
         """Begin a case: what was noted before belongs to another."""
-        self.asked, self.ledger, self.spans, self._case_ns = [], [], [], machine_now()
+        self.asked, self.ledger, self.findings, self.spans, self._case_ns = [], [], {}, [], machine_now()
 
     def judge(self, instrument: str) -> Verdict:
         """Judge what became of an instrument since the beginning of the case."""
@@ -603,6 +644,10 @@ def _go_on() -> None:
 
 def _word(result: OrderRequestResult | None) -> str:
     return "" if result is None or result.word == "waiting" else f"{result.word}: {result.text}"
+
+
+def _result(answer: OrderTrialAnswer | None) -> OrderTrialResult | None:
+    return answer.result if answer is not None else None
 
 
 def _symbol(instrument: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from lab.brokers import campaign
 from lab.brokers.__main__ import main
 from lab.brokers.campaign import LISTED, REFUSED, conformed_brokers
-from lab.brokers.cases import CASES
+from lab.brokers.cases import CASES, Case
 from lab.brokers.results import (
     FAILED,
     LEFT_OUT,
@@ -21,6 +23,7 @@ from lab.brokers.results import (
     table,
     write_results,
 )
+from tests.kit.project import ROOT
 
 GOOD = CaseResult("upstox", "exit", PASSED, {"closed": 0, "late": 0}, (), 3.0)
 BAD = CaseResult("dhan", "exit", FAILED, {"closed": 1, "late": 1}, ("sold 10", "logs in /tmp/x"), 7.0)
@@ -58,6 +61,32 @@ def test_fragment_of_the_page_names_findings() -> None:
 def test_every_broker_is_conformed_or_listed_and_cases_have_names_of_their_own() -> None:
     assert len(conformed_brokers()) == 34 and set(REFUSED) < set(conformed_brokers())
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_chapter_of_prices_is_one_case_at_every_broker_and_chosen_by_its_name_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played: list[tuple[str, str, float, str]] = []
+
+    def play(
+        chapter: str, home: Path, folder: Path, broker: str, left: Sequence[tuple[Case, str]], _: object
+    ) -> list[CaseResult]:
+        stage = campaign._stage(chapter, home, tmp_path / folder.parent.name / folder.name, broker)
+        played.extend((broker, case.name, stage.speed, share) for case, share in left)
+        return [CaseResult(broker, case.name, PASSED) for case, _ in left]
+
+    monkeypatch.setattr(campaign, "_play_on_a_stage", play)
+    told: list[str] = []
+    hour = ("an hour of prices at twenty times the speed", 20.0, "NSE:INFY")
+    plain = campaign.Wanted(ROOT, ("groww", "dhan"), side_by_side=1)
+    for wanted in (plain._replace(chapters=("prices",)), plain._replace(cases=("prices",))):
+        results = campaign.run(wanted, told.append)
+        assert played == [("groww", *hour), ("dhan", *hour)]
+        assert [(one.broker, len(one.cases), one.is_good) for one in results] == [("groww", 1, True), ("dhan", 1, True)]
+        played.clear()
+    campaign.run(campaign.Wanted(ROOT, ("dhan",), cases=("rows of a stranger",)), told.append)
+    assert {speed for _, _, speed, _ in played} == {1.0}
+    assert "prices [2/2] dhan: good, 0 left out" in told
 
 
 def test_unknown_broker_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
