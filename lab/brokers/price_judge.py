@@ -189,7 +189,8 @@ def _slack(one: Watched, facts: Facts, bar: Bar) -> int:
     """Market time by which the edges of a bar may be off: a mute begins and ends between two ticks."""
     if one.is_index and not facts.index_prices:
         return ASKED_NS
-    touched = one.muted is not None and one.muted.begin_ns < bar.end_ns and bar.start_ns < one.muted.end_ns
+    muted = one.muted  # the next bar too begins its volume at the last quote before
+    touched = muted is not None and muted.begin_ns < bar.end_ns and bar.start_ns < muted.end_ns + OWN_CLOCK_NS
     return max(facts.slack_ns, OWN_CLOCK_NS if touched else 0)
 
 

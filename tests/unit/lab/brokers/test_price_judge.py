@@ -193,6 +193,16 @@ def test_mute_at_which_nobody_looked_proves_nothing_and_is_seen() -> None:
     assert len(found(muted(), looks=(look(1040),))["frozen"]) == 2
 
 
+@pytest.mark.parametrize(("more", "kinds"), [(20, set()), (200, {"volume"})])
+def test_bar_behind_a_mute_begins_its_volume_at_quotes_that_were_sent_just_before_it(
+    more: int, kinds: set[str]
+) -> None:
+    """What was sent in the last instant before the mute may not have left the server: two quotes, never twenty."""
+    resumed = bar(7, volume=600 + 1800 + more)
+    one = share(*(resumed if each.start_ns == resumed.start_ns else each for each in MUTED_BARS), muted=MUTED)
+    assert set(found(one, looks=(AGED,), trials=(DENIED,))) == kinds
+
+
 def test_bar_of_repeated_prices_is_seen() -> None:
     """A cache that sends its last value again with new stamps trades nothing."""
     flat = bar(5, open=1029.5, low=1029.5, volume=0)
