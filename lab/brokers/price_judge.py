@@ -189,9 +189,13 @@ def _slack(one: Watched, facts: Facts, bar: Bar) -> int:
     """Market time by which the edges of a bar may be off: a mute begins and ends between two ticks."""
     if one.is_index and not facts.index_prices:
         return ASKED_NS
-    muted = one.muted  # the next bar too begins its volume at the last quote before
-    touched = muted is not None and muted.begin_ns < bar.end_ns and bar.start_ns < muted.end_ns + OWN_CLOCK_NS
-    return max(facts.slack_ns, OWN_CLOCK_NS if touched else 0)
+    return max(facts.slack_ns, OWN_CLOCK_NS if _is_touched(one, bar) else 0)
+
+
+def _is_touched(one: Watched, bar: Bar) -> bool:
+    """True of a bar in which a mute lies, and of the first one behind it: its volume begins before the mute."""
+    muted = one.muted
+    return muted is not None and muted.begin_ns < bar.end_ns and bar.start_ns < muted.end_ns + OWN_CLOCK_NS
 
 
 def _price_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
@@ -244,7 +248,10 @@ def _volume_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
     if not facts.has_volume:
         return [f"{_at(one, bar)}: volume {bar.volume}, which no frame says"] if bar.volume else []
     quotes, slack = _shown(one), _slack(one, facts, bar)
-    most = _counter(quotes, bar.end_ns + slack) - _counter(quotes, bar.start_ns - slack)
+    begin_ns = bar.start_ns
+    if one.muted is not None and _is_touched(one, bar):
+        begin_ns = min(begin_ns, one.muted.begin_ns)
+    most = _counter(quotes, bar.end_ns + slack) - _counter(quotes, begin_ns - slack)
     least = max(_counter(quotes, bar.end_ns - slack) - _counter(quotes, bar.start_ns + slack), 0)
     if least <= bar.volume <= most:
         return []
