@@ -41,7 +41,8 @@ class Facts(NamedTuple):
 
     `slack_ns`: market time by which the edges of bars may be off. `has_volume`: frames count the day's volume.
     `index_prices`: those of an index have a price. `repeats`: old values are sent again, so that a quote which says the
-    same as the one before is none. `refuses`: entries at the broker are refused as such.
+    same as the one before is none. `unreadable`: history is answered by what is none. `refuses`: entries
+    at the broker are refused as such.
     """
 
     slack_ns: int = 0
@@ -52,6 +53,7 @@ class Facts(NamedTuple):
     bare_tokens: bool = False
     refuses: bool = False
     repeats: bool = False
+    unreadable: bool = False
 
 
 def facts_of(profile: FeedProfile, *, refuses: bool) -> Facts:
@@ -67,6 +69,7 @@ def facts_of(profile: FeedProfile, *, refuses: bool) -> Facts:
         bare_tokens=bool(socket.token),
         refuses=refuses,
         repeats=bool(socket.repeat_seconds),
+        unreadable=profile.history.bars == "no stamp",
     )
 
 
@@ -372,6 +375,8 @@ def _is_named(seen: PriceEvidence, one: Watched) -> bool:
     """True if the stack says what is missing: that there is none, or the minutes by which it is shifted."""
     end_ns = max((look.at_ns for look in seen.looks), default=0) - LOOKED_NS
     told = [alert for alert in seen.alerts if alert.code in HISTORY_ALERTS and alert.last_ns >= end_ns]
+    if seen.facts.unreadable:
+        return any(alert.code == "HISTORY_MISSING" and alert.subject == one.instrument for alert in told)
     if not seen.facts.has_history:
         return any(alert.code == "HISTORY_NONE" for alert in told)
     shifted = f"history is {seen.facts.minutes_late} minutes late"

@@ -233,6 +233,10 @@ def test_past_minutes_that_are_missing_have_to_be_named_with_what_is_wrong() -> 
     none = Facts(has_history=False)
     assert set(found(live, none)) == {"history"}
     assert found(live, none, alerts=(alert("HISTORY_NONE", subject="feed"),)) == {}
+    unreadable = Facts(has_history=False, unreadable=True)
+    assert set(found(live, unreadable, alerts=(alert("HISTORY_NONE", subject="feed"),))) == {"history"}
+    assert set(found(live, unreadable, alerts=(alert("HISTORY_MISSING", told, INDEX),))) == {"history"}
+    assert found(live, unreadable, alerts=(alert("HISTORY_MISSING", "no field `timestamp`"),)) == {}
 
 
 @pytest.mark.parametrize(
