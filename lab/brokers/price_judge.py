@@ -176,11 +176,23 @@ def _live_bars(one: Watched, live: Span) -> Iterator[Bar]:
     return (bar for bar in one.bars if live.begin_ns <= bar.start_ns and bar.end_ns <= live.end_ns)
 
 
-def _shown(one: Watched) -> list[Sent]:
-    """The quotes that were sent: the simulator records those of a mute too."""
+def _shown(one: Watched, *, surely: bool) -> list[Sent]:
+    """The quotes that were surely sent, or that may have been: the simulator records those of a mute too, and when a
+    mute began and ended is known to a moment of the machine, as what was recorded before it may not have left."""
     if one.muted is None:
         return list(one.sent)
-    return [quote for quote in one.sent if not one.muted.begin_ns <= quote.at_ns < one.muted.end_ns]
+    moment = -OWN_CLOCK_NS if surely else OWN_CLOCK_NS
+    begin_ns, end_ns = one.muted.begin_ns + moment, one.muted.end_ns - moment
+    return [quote for quote in one.sent if not begin_ns <= quote.at_ns < end_ns]
+
+
+def _beside_mute(one: Watched, bar: Bar) -> tuple[list[float], list[float]]:
+    """The prices by which a bar may close before a mute, and open behind it."""
+    if one.muted is None or not _is_touched(one, bar):
+        return [], []
+    edges = (one.muted.begin_ns, one.muted.end_ns)
+    closes, opens = ([q.ltp for q in _between(one.sent, at - OWN_CLOCK_NS, at + OWN_CLOCK_NS)] for at in edges)
+    return closes, opens
 
 
 def _between(quotes: Sequence[Sent], begin_ns: int, end_ns: int) -> Sequence[Sent]:
@@ -205,15 +217,16 @@ def _price_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
     """How the prices of a live bar differ from what was sent; of one from history, from the true minute."""
     if not bar.ticks:
         return _history_findings(one, bar, one.history.get(bar.start_ns), at_volume=False)
-    quotes, slack = _shown(one), _slack(one, facts, bar)
+    quotes, slack = _shown(one, surely=False), _slack(one, facts, bar)
     near = _between(quotes, bar.start_ns - slack, bar.end_ns + slack)
     if not near:
         return [f"{_at(one, bar)}: a bar at {bar.close:g} although nothing was sent"]
-    inner = _between(quotes, bar.start_ns + slack, bar.end_ns - slack)
+    inner = _between(_shown(one, surely=True), bar.start_ns + slack, bar.end_ns - slack)
     prices = [quote.ltp for quote in near]
     tick = one.tick * 1.001
-    opens = _edge(quotes, bar.start_ns, slack, first=True)
-    closes = _edge(quotes, bar.end_ns, slack, first=False)
+    last, first = _beside_mute(one, bar)
+    opens = _edge(quotes, bar.start_ns, slack, first=True) + first
+    closes = _edge(quotes, bar.end_ns, slack, first=False) + last
     if facts.repeats:
         opens += _edge(_news(quotes), bar.start_ns, slack, first=True)
         inner = _news(inner)[1:]
@@ -250,12 +263,12 @@ def _volume_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
         return []
     if not facts.has_volume:
         return [f"{_at(one, bar)}: volume {bar.volume}, which no frame says"] if bar.volume else []
-    quotes, slack = _shown(one), _slack(one, facts, bar)
+    sure, quotes, slack = _shown(one, surely=True), _shown(one, surely=False), _slack(one, facts, bar)
     begin_ns = bar.start_ns
     if one.muted is not None and _is_touched(one, bar):
         begin_ns = min(begin_ns, one.muted.begin_ns)
-    most = _counter(quotes, bar.end_ns + slack) - _counter(quotes, begin_ns - slack)
-    least = max(_counter(quotes, bar.end_ns - slack) - _counter(quotes, bar.start_ns + slack), 0)
+    most = _counter(quotes, bar.end_ns + slack) - _counter(sure, begin_ns - slack)
+    least = max(_counter(sure, bar.end_ns - slack) - _counter(quotes, begin_ns + slack), 0)
     if least <= bar.volume <= most:
         return []
     return [f"{_at(one, bar)}: volume {bar.volume}, traded {least if least == most else f'{least} to {most}'}"]
@@ -293,7 +306,7 @@ def _missing(one: Watched, seen: PriceEvidence) -> list[int]:
     there = {bar.start_ns for bar in one.bars}
     slack = max(seen.facts.slack_ns, SECOND)
     sent = {
-        quote.at_ns // MINUTE * MINUTE for quote in _shown(one)
+        quote.at_ns // MINUTE * MINUTE for quote in _shown(one, surely=True)
         if slack <= quote.at_ns % MINUTE < MINUTE - slack
     }  # fmt: skip
     end = seen.live.end_ns - SETTLED_NS

@@ -203,6 +203,17 @@ def test_bar_behind_a_mute_begins_its_volume_at_quotes_that_were_sent_just_befor
     assert set(found(one, looks=(AGED,), trials=(DENIED,))) == kinds
 
 
+@pytest.mark.parametrize(("first", "kinds"), [(1002.5, set()), (1020.0, {"price"})])
+def test_bar_behind_a_mute_may_open_at_a_quote_of_the_moment_in_which_it_ended(first: float, kinds: set[str]) -> None:
+    """The harness knows the end of a mute once the server has answered: quotes of a moment before it came already."""
+    resumed = bar(7, open=first, low=first, volume=600 + 1800)
+    one = share(
+        *(resumed if each.start_ns == resumed.start_ns else each for each in MUTED_BARS),
+        muted=MUTED._replace(end_ns=MUTED.end_ns + 6 * SECOND),
+    )
+    assert set(found(one, looks=(AGED,), trials=(DENIED,))) == kinds
+
+
 def test_bar_of_repeated_prices_is_seen() -> None:
     """A cache that sends its last value again with new stamps trades nothing."""
     flat = bar(5, open=1029.5, low=1029.5, volume=0)
