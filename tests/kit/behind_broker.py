@@ -1,4 +1,4 @@
-"""The simulator of a stack, as OpenAlgo in analyze mode behind a broker: orders are paper, market data the broker's own.
+"""The simulator of a stack, as OpenAlgo in analyze mode behind a broker: paper orders, and the broker's market data.
 
 `put_behind` names this file as the simulator's program in a project's supervisord.conf. Used by tests of a broker's
 market data in stacks for which the market waits. Rule: it differs from the shipped program in what server it imitates.
