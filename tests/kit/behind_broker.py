@@ -11,9 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from mytrading.simulator import embedded, main
+from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.venue.venue import SimulatedVenue
 
+_FURTHER = 4
 _SHIPPED = "-m mytrading.simulator.embedded"
 
 
@@ -26,11 +30,26 @@ def put_behind(home: Path, broker: str) -> None:
 
 
 class AnalyzingVenue(SimulatedVenue):
-    """A server with a broker whose operator switched analyze mode on."""
+    """A server with a broker whose operator switched analyze mode on. Its books show what an even, full one hides.
+
+    The first quote of an instrument has no offers: for that alone the feed asks for Depth frames. Bids lie `_FURTHER`
+    ticks further off than the market makes them: else the last price is the middle of bid and ask too.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.analyze = True
+        self._shown: set[str] = set()
+
+    def publish(self, quote: SimulatedQuote) -> None:
+        """Send a quote with such a book to its subscribers."""
+        name, tick = quote.instrument.id, quote.instrument.tick_size
+        if name not in self._shown and name in self.hub.watched_instruments:
+            self._shown.add(name)
+            quote = structs.replace(quote, bid=0.0, ask=0.0)
+        elif quote.bid:
+            quote = structs.replace(quote, bid=round(max(quote.bid - _FURTHER * tick, tick), 2))
+        super().publish(quote)
 
 
 def serve(broker: str) -> int:

@@ -19,7 +19,7 @@ from tests.kit.project import ROOT
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 
-@pytest.mark.parametrize("broker", ["dhan", "iifl"])
+@pytest.mark.parametrize("broker", ["iifl", pytest.param("dhan", marks=pytest.mark.long)])
 def test_position_filled_in_parts_is_guarded_for_ten_seconds_and_goes_out_when_asked(
     tmp_path: Path, broker: str
 ) -> None:
