@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -350,14 +350,17 @@ def carried_night(bench: BrokerBench) -> None:
 
 SHARE = 3
 """`make test` plays each story at every third broker, another third than of the story before; `make test-all` all."""
-LONG = {False: pytest.mark.long, True: ()}
-CASES = [
-    pytest.param(broker, name, id=f"{broker}-{name}", marks=LONG[(place + number) % SHARE == 0])
-    for place, broker in enumerate(BROKERS) for number, name in enumerate(STORIES) if not left_out(broker, name)
-]  # fmt: skip
 
 
-@pytest.mark.parametrize(("broker", "name"), CASES)
+def every_case() -> Iterator[Any]:
+    for place, broker in enumerate(BROKERS):
+        for number, name in enumerate(STORIES):
+            marks = pytest.mark.long if (place + number) % SHARE else ()
+            if not left_out(broker, name):
+                yield pytest.param(broker, name, id=f"{broker}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("broker", "name"), every_case())
 def test_position_lives_and_ends_as_it_should_behind_each_broker(broker: str, name: str) -> None:
     held = FUTURE if name == "a carried NRML night" else Held()
     bench = BrokerBench(broker, name, held, guarded=broker not in WITHOUT_STOPS)
