@@ -69,7 +69,7 @@ def true_figures(stack: Stack, instrument: str, starts: Sequence[int]) -> dict[i
     """Open, high, low, close and volume of minutes by what the exchange sent."""
     exchange, symbol = instrument.split(":")
     sent: list[list[Any]] = stack.sim("sent", exchange=exchange, symbol=symbol)["quotes"]
-    found = {}
+    found: dict[int, tuple[float, ...]] = {}
     for start in starts:
         inside = [(ltp, volume) for at, ltp, volume in sent if start <= at < start + MINUTE]
         before = [volume for at, _, volume in sent if at < start][-1]
