@@ -28,8 +28,9 @@ HERE = ("disk", "ports", "permissions")
 Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    """A server of the test's own: the calls of all tests in one second are more than a server takes."""
     now = f"{datetime.now(IST).date()} 10:00"  # doctor asks for the day before today, whatever day that is
     with start_simulator(tmp_path_factory.mktemp("simulator"), start=now, every_day=True) as running:
         yield running
@@ -157,23 +158,36 @@ def test_full_disk_is_named_with_the_line(doctor: Doctor, environment: pytest.Mo
 
 def test_server_in_the_other_mode_is_named_and_left_so(doctor: Doctor, simulator: RunningSimulator) -> None:
     simulator.call("analyzer/toggle", mode=False)
-    try:
-        found = doctor("--quick")
-        _, body = simulator.call("analyzer")
-    finally:
-        simulator.call("analyzer/toggle", mode=True)
+    found = doctor("--quick")
+    _, body = simulator.call("analyzer")
     assert_failed(found, "mode", "live mode, analyze was expected", "doctor changes neither")
     assert body["data"]["mode"] == "live"
 
 
 def test_broker_session_that_ended_is_named_with_the_login(doctor: Doctor, simulator: RunningSimulator) -> None:
     simulator.call("/sim/fault", kind="session_lost", count=-1)
-    try:
-        code, rows = doctor("--quick")
-    finally:
-        simulator.call("/sim/fault", kind="clear")
+    code, rows = doctor("--quick")
     (broken,) = (row for row in rows.values() if row["verdict"] == "failed")
     assert (code, "log in to the broker" in broken["cure"]) == (1, True), broken
+
+
+@pytest.mark.parametrize(
+    ("route", "check", "found"),
+    [
+        ("quotes", "broker session", "the server takes no more calls for now: "),
+        ("", "key", "the server says: "),
+        ("funds", "funds", ""),
+        ("history", "history", ""),
+    ],
+)
+def test_server_that_takes_no_more_calls_is_named_so_and_nobody_is_sent_to_log_in(
+    doctor: Doctor, simulator: RunningSimulator, route: str, check: str, found: str
+) -> None:
+    simulator.call("/sim/fault", kind="rate_limited", route=route, count=-1)
+    rows = doctor()[1]
+    assert rows[check]["verdict"] == "failed"
+    assert rows[check]["found"].startswith(found) and "per 1 second" in rows[check]["found"]
+    assert rows[check]["cure"] == "run `mytrading doctor` again: the server took no more calls for now"
 
 
 def test_key_that_a_search_still_admits_is_right(doctor: Doctor, simulator: RunningSimulator) -> None:
@@ -188,10 +202,7 @@ def test_mute_market_socket_is_a_failure_in_session(
     monkeypatch.setattr("mytrading.cli.doctor.probes.TICK_S", 1.0)
     monkeypatch.setattr("mytrading.cli.doctor.checks.CheckContext.is_open", lambda *_: True)
     simulator.call("/sim/fault", kind="ws_mute", count=-1)
-    try:
-        found = doctor()
-    finally:
-        simulator.call("/sim/fault", kind="clear")
+    found = doctor()
     assert_failed(found, "WebSocket", "gave nothing within 1 s", "log in to the broker")
 
 

@@ -106,7 +106,7 @@ def _is_ours(words: list[str]) -> bool:
     if words[0] != sys.executable or len(words) < 2:
         return False
     if words[1] == "-m":
-        return words[2].startswith("mytrading.")
+        return words[2].partition(".")[0] == "mytrading"
     if words[1] == "-c":
         return "from mytrading." in words[2]
     return words[1].startswith(str(ROOT / "tests")) and words[1].endswith(".py")

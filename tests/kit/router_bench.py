@@ -108,23 +108,23 @@ class Bench:
 
     def order(self, name: str) -> Order | None:
         """The present level of an order in the router's journal; None if the router does not know it."""
-        found = [row.order for row in self._orders() if isinstance(row, OrderChanged)]
+        found = [row.order for row in self.orders() if isinstance(row, OrderChanged)]
         return next((order for order in reversed(found) if order.client_order_id == name), None)
 
     def protection(self, strategy: str) -> Protection:
         """The present stop protection of what a strategy holds, in the router's journal."""
-        found = [row.protection for row in self._orders() if isinstance(row, ProtectionChanged)]
+        found = [row.protection for row in self.orders() if isinstance(row, ProtectionChanged)]
         return next(level for level in reversed(found) if level.strategy == strategy)
 
     def closed(self, goal: str) -> bool:
         """True if the router's journal shows an exit goal done."""
-        done = (row.goal for row in self._orders() if isinstance(row, GoalChanged) and row.goal.state == "done")
+        done = (row.goal for row in self.orders() if isinstance(row, GoalChanged) and row.goal.state == "done")
         return goal in {level.id for level in done}
 
     def exits_after_cancels(self) -> list[float]:
         """Seconds from the answer of each accepted cancel to the exit that went out next."""
         found, answered = [], 0
-        for row in self._orders():
+        for row in self.orders():
             if isinstance(row, OrderChanged) and row.event == "cancel_accepted":
                 answered = row.order.evidence.seen_machine_ns
             elif answered and isinstance(row, OrderChanged) and row.event == "submitted":
@@ -132,7 +132,8 @@ class Bench:
                 answered = 0
         return found
 
-    def _orders(self) -> list[object]:
+    def orders(self) -> list[object]:
+        """All rows of the router's journal about orders."""
         return [_decode(row) for row in JournalReader(self.config.journal_dir("router"), "orders").read(0)]
 
     def said(self, text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mytrading.messages.brokers import UNLISTED, BrokerRules, PositionScope, TradeOrderId, TradeQuantity
+from tests.kit.hypothesis_budget import cases
 from tests.kit.oms_storms import Storm
 
 WHOLE = PositionScope.NET
@@ -28,7 +29,7 @@ FORMS: dict[str, tuple[BrokerRules, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", cases(range(1, 4)))
 @pytest.mark.parametrize("form", FORMS)
 def test_storm_at_a_broker_with_a_doubtful_trade_book_leaves_nothing_doubled_lost_or_bare(form: str, seed: int) -> None:
     rules, broker = FORMS[form]

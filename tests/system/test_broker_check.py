@@ -15,6 +15,7 @@ from mytrading.messages.run_config import AccountRun
 from mytrading.operations.broker_trial.sent_orders import FOLDER
 from mytrading.runtime.host.paths import account_lock_path
 from mytrading.runtime.supervision.instance_lock import InstanceLock
+from tests.kit.fork_server import Forked
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 from tests.kit.stack import Stack
 from tests.kit.waiting import eventually
@@ -44,15 +45,11 @@ class Bench:
     def check(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.stack.run("brokers", "check", "--yes", *words)
 
-    def started(self) -> subprocess.Popen[str]:
-        """A check as a process of its own, which can be killed, also where this one runs in the background and ignores
-        interrupts; its progress comes line by line."""
-        command = [*self.stack.command, "brokers", "check", "--yes"]
-        environment = {**self.stack.environment, "PYTHONUNBUFFERED": "1"}
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.stack.base,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+    def started(self) -> Forked:
+        """A check beside the test, which can be killed and interrupted; its progress comes line by line."""
+        process = self.stack.start("brokers", "check", "--yes", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert isinstance(process, Forked)
+        return process
 
     def fault(self, name: str, **fields: Any) -> None:
         status, body = self.server.call("/sim/fault", kind=name, **fields)
@@ -77,7 +74,7 @@ class Bench:
         return list(self.folder.glob("*.jsonl"))
 
 
-def line_with(process: subprocess.Popen[str], text: str) -> str:
+def line_with(process: Forked, text: str) -> str:
     """The next line of progress that says so."""
     assert process.stderr is not None
     said = []

@@ -59,6 +59,7 @@ def test_stack_starts_at_a_refused_broker_where_units_are_held_and_enters_nothin
         assert "main" in alerts(stack)["BROKER_REFUSED"]["subject"]
 
 
+@pytest.mark.long
 def test_accepted_broker_is_traded_and_every_screen_hears_who_holds_the_stops(
     tmp_path: Path, server: RunningSimulator
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.rest.client import TransportFailed
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
-from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, warning
+from mytrading.cli.doctor.checks import CheckContext, Finding, cure_for, failed, ok, warning
 from mytrading.cli.shell.failures import Failure
 from mytrading.core.orders.broker_gate import engine_stops_text, entry_refusal
 from mytrading.core.text.broker_facts import STANDINGS, data_notes
@@ -25,7 +25,8 @@ def check_broker(context: CheckContext) -> Finding:
     try:
         broker = endpoints.ping(context.client).broker or "unnamed"
     except (OpenAlgoError, TransportFailed) as error:
-        return failed(f"the server does not name it: {error}", "log in to the broker on the OpenAlgo page")
+        cure = cure_for(error, "log in to the broker on the OpenAlgo page")
+        return failed(f"the server does not name it: {error}", cure)
     data = data_notes(find_broker(config.brokers, broker)) if context.gives_quotes else []
     if not config.brokers_count:
         return ok(_with(f"{broker}; orders do not reach it, so its limits do not count", data))

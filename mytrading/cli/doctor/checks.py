@@ -67,6 +67,14 @@ skipped = partial(Finding, Verdict.SKIPPED)
 """A check that was not made: why, and what would help."""
 
 
+def cure_for(error: Exception, cure: str) -> str:
+    """Return the cure for a failed call; of one that came too soon after others the server has said nothing else."""
+    from mytrading.adapters.openalgo.rest.errors import RateLimited, ReadFailed
+
+    limited = isinstance(error, RateLimited) or (isinstance(error, ReadFailed) and error.kind == "rate_limited")
+    return "run `mytrading doctor` again: the server took no more calls for now" if limited else cure
+
+
 @dataclass
 class CheckContext:
     """The subject of the checks: a stack, running or not, its server, and the findings so far.

@@ -34,7 +34,7 @@ from mytrading.adapters.openalgo.rest.history import interval_ns
 from mytrading.adapters.openalgo.rest.proven_history import HistoryRefused, ProvenHistory
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
 from mytrading.adapters.storage.instrument_store import AcceptedFile, InstrumentFile
-from mytrading.cli.doctor.checks import CheckContext, Finding, failed, ok, skipped, warning
+from mytrading.cli.doctor.checks import CheckContext, Finding, cure_for, failed, ok, skipped, warning
 from mytrading.cli.shell.output import daemon_figures
 from mytrading.cli.shell.target import load_contract_facts
 from mytrading.config.accounts import FILE as ACCOUNTS
@@ -186,12 +186,12 @@ def check_api_key(context: CheckContext) -> Finding:
         refusal = error.message
     try:
         endpoints.search(context.client, "SBIN", "NSE")
-    except (OpenAlgoError, TransportFailed):
+    except (OpenAlgoError, TransportFailed) as error:
         setting = " into OPENALGO_API_KEY, or into the primary account"
         if context.account is not None and not context.is_quote_source:
             setting = f", `mytrading account edit {context.account.id} --new-key`"
         cure = f"copy the key of the server's API Key page{setting}; if it is that one, {_LOGIN}"
-        return failed(f"the server says: {refusal}", cure)
+        return failed(f"the server says: {refusal}", cure_for(error, cure))
     return ok("the server knows it")
 
 
@@ -205,7 +205,7 @@ def check_broker_session(context: CheckContext) -> Finding:
     except SymbolNotFound as error:
         return warning(f"{instrument} has no quote: {error.message}", error.advice)
     except RateLimited as error:
-        return failed(f"the server takes no more calls for now: {error.message}", "run `mytrading doctor` again")
+        return failed(f"the server takes no more calls for now: {error.message}", cure_for(error, _LOGIN))
     except OpenAlgoError as error:
         return failed(f"there is none: {error.message}", _LOGIN)
     except TransportFailed as error:
@@ -278,7 +278,7 @@ def check_instruments(context: CheckContext) -> Finding:
             table = TableCheck(facts, context.calendar, AcceptedFile(context.config.state).keys())
             snapshot = fetch_master(context.client, need, table, day, context.now, known)
         except (ReadFailed, TransportFailed) as error:
-            return failed(str(error), "download the master contract on the OpenAlgo page")
+            return failed(str(error), cure_for(error, "download the master contract on the OpenAlgo page"))
     if snapshot.refusals:
         reasons = "; ".join(row.reason for row in snapshot.refusals[:3])
         cure = "download the master contract again, or correct `symbols` in config/strategies"
@@ -313,7 +313,7 @@ def check_history(context: CheckContext) -> Finding:
     except HistoryRefused as error:
         return failed(str(error), "correct the server, or ENABLE_HISTORICAL_DATA=false")
     except (ReadFailed, TransportFailed) as error:
-        return failed(str(error), cure)
+        return failed(str(error), cure_for(error, cure))
     upto = now - _HISTORY_LAG_NS
     whole = measure_completeness(bars, context.calendar, exchange, interval_ns("1m"), day, day, upto)
     text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
@@ -346,7 +346,7 @@ def check_funds(context: CheckContext) -> Finding:
         answer = context.client.call("funds", {}, Deadline.BOOK)
         book = book_parsers.parse_funds(answer, context.config.venue.account, answer.ended_ns)
     except (ReadFailed, TransportFailed) as error:
-        return failed(str(error), _LOGIN)
+        return failed(str(error), cure_for(error, _LOGIN))
     if book.rows is None:
         return failed("; ".join(book.problems), _LOGIN)
     available = book.rows.available

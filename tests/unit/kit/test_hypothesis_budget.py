@@ -61,10 +61,15 @@ def drawn(folder: Path, *options: str) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-def test_run_draws_the_same_each_time_unless_it_has_a_seed(tmp_path: Path) -> None:
+def test_run_without_a_seed_draws_the_same_each_time(tmp_path: Path) -> None:
     plain = drawn(tmp_path / "plain")[0]
     assert plain.count("\n") > 50
     assert drawn(tmp_path / "again")[0] == plain
+
+
+@pytest.mark.long
+def test_run_with_a_seed_draws_by_it(tmp_path: Path) -> None:
+    plain = drawn(tmp_path / "plain")[0]
     seeded, printed = drawn(tmp_path / "seeded", "--hypothesis-seed=7")
     assert seeded != plain
     assert drawn(tmp_path / "seeded-again", "--hypothesis-seed=7")[0] == seeded

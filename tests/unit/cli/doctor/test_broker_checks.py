@@ -48,6 +48,13 @@ def test_refused_broker_fails_with_reason_and_setting(found: Found) -> None:
     assert "MARKET order" in row.found and "2026-11-25" in row.found and "ACCEPTED_BROKERS=paytm" in row.found
 
 
+def test_broker_that_a_busy_server_does_not_name_is_asked_for_again(found: Found, servers: dict[str, Any]) -> None:
+    servers["zerodha"].call("/sim/fault", kind="rate_limited", route="ping", count=1)
+    row = found("zerodha")
+    assert row.verdict is Verdict.FAILED and "per 1 second" in row.found
+    assert row.cure.startswith("run `mytrading doctor` again")
+
+
 def test_accepted_broker_is_looked_at_since_the_engine_holds_its_stops(found: Found) -> None:
     row = found("paytm", accepted_brokers=("paytm",))
     assert row.verdict is Verdict.WARNING and "the engine holds all stops" in row.found
