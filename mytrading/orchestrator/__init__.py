@@ -193,7 +193,11 @@ class TradingOrchestrator:
                 run = seal_keys(run, self._run_key)
             write_run_config(self.config.state / RUN_FILE, run)
             name_runtime_dir(self.config)
-            control.revive(self.config, self._run_key)
+            try:
+                control.revive(self.config, self._run_key)
+            except BaseException:  # a command that says it failed leaves nothing trading behind it
+                control.shut_down(self.config)
+                raise
         finally:
             starting.release()
 
