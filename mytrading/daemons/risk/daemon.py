@@ -97,6 +97,7 @@ class RiskManager(MachineDaemon):
         environment.exit_patience_ns = round(config.windows.exit_patience * SECOND)
         environment.broker_rules, environment.accepted_brokers = config.broker_rules, config.accepted_brokers
         environment.names_brokers = config.brokers_count
+        environment.order_accounts = frozenset(account.id for account in config.order_accounts)
         environment.asks_broker = environment.needs_funds = served
         environment.funds_stale = round(config.windows.funds_stale * SECOND) if served else 0
         self._trades = trade_logger()
