@@ -104,11 +104,15 @@ class ClaimTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class FlattenTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_taken"):
-    """Flattens of these ids are journaled; one of a single position names its owner and account."""
+    """Flattens of these ids are journaled; one of a single position names its owner and account.
+
+    `absent` has a text for each position or live order that none of them can reach: its account is not in this run.
+    """
 
     flatten: tuple[str, ...]
     strategy: str = ""
     account: str = ""
+    absent: tuple[str, ...] = ()
 
 
 class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answer"):

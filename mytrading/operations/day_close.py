@@ -5,7 +5,6 @@ Nothing is removed that was not exported and read by everybody who follows it.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -13,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from mytrading.core.calendar import Calendar
 from mytrading.core.orders.state_machine import is_live
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
@@ -23,6 +21,7 @@ from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
 from mytrading.messages.run_config import RunConfig
 from mytrading.operations.journal_verify import decode_day_file, export_rows
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.journal import day_files
 from mytrading.runtime.journal.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
@@ -133,7 +132,7 @@ def market_now_ns(config: RunConfig) -> int:
 def why_not_over(config: RunConfig, book: DayBook) -> str:
     """Return why the day is not over (an exchange's session has not ended), "" if it is."""
     day = book.day
-    calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+    calendar = MarketTables(config, keep=False).calendar
     now = market_now_ns(config)
     if day > ist_date(now).isoformat():
         return f"the market is at {ist_date(now)}"

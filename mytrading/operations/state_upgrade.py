@@ -98,6 +98,38 @@ def _look(daemon: str, path: Path) -> StoredDay:
     return StoredDay(daemon, path, layout, run.schema if run else 0, run.version if run else "")
 
 
+class Twofold(NamedTuple):
+    """A day of one process that stands in an SQLite file and, with other rows, in a file of this layout."""
+
+    old: Path
+    new: Path
+    old_ns: tuple[int, int]
+    new_ns: tuple[int, int]
+    """Market times (ns) of the first and the last row of each."""
+
+
+def days_written_twice(config: RunConfig) -> list[Twofold]:
+    """Return the days whose two files hold different rows: an older version went on beside this version's journals.
+
+    The rows of an upgrade that was cut short are the same in both, whatever their bodies say."""
+    found = []
+    for name in journal_names(config):
+        for old in sorted(config.journal_dir(name).glob(f"[!.]*{journal_format.OLD_SUFFIX}")):
+            new = segment_path(old.parent, old.stem)
+            if new.exists():
+                rows = [
+                    [(row.seq, row.stream, row.market_ns, row.machine_ns) for row in reader(path)]
+                    for path, reader in ((old, sqlite_journals.read_rows), (new, read_segment))
+                ]
+                if rows[0] != rows[1]:
+                    found.append(Twofold(old, new, *(_extent(one) for one in rows)))
+    return found
+
+
+def _extent(rows: list[tuple[int, str, int, int]]) -> tuple[int, int]:
+    return (rows[0][2], rows[-1][2]) if rows else (0, 0)
+
+
 def files_to_upgrade(files: Sequence[StoredDay]) -> list[StoredDay]:
     """Return the files of an old layout, or of a schema before `OLDEST_SCHEMA`, which this version refuses."""
     return [

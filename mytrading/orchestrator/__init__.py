@@ -34,7 +34,7 @@ from mytrading.runtime.host import paths
 from mytrading.runtime.host.run_info import user_name
 from mytrading.runtime.host.run_key import new_run_key, seal_keys
 from mytrading.runtime.journal.day_files import journal_names
-from mytrading.runtime.journal.format import segments
+from mytrading.runtime.journal.format import check_state_layout, segments, write_state_layout
 from mytrading.runtime.streams.endpoints import name_runtime_dir, runtime_dir
 from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut, new_request_id
 from mytrading.runtime.supervision import control
@@ -163,9 +163,10 @@ class TradingOrchestrator:
         """Write the run file, let `set_clock` write the market clock, and start supervisor with all programs.
 
         Raises `AlreadyRunning` with the pid of what runs or trades these accounts, `SupervisorFailed`, and
-        `JournalOfAnotherVersion` where journals have to be upgraded first.
+        `JournalOfAnotherVersion` where journals have to be upgraded first, or a newer version wrote them.
         """
         self.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_state_layout(self.config.state)
         for name in journal_names(self.config):
             segments(self.config.journal_dir(name))
         starting = InstanceLock(self.config.lock_dir / "up.lock")
@@ -185,13 +186,18 @@ class TradingOrchestrator:
                 left.unlink(missing_ok=True)
             if set_clock is not None:
                 set_clock(self.config)
+            write_state_layout(self.config.state)
             run = self.config
             if not run.simulator.embedded:  # encrypted API keys: the key is in this process and supervisor alone
                 self._run_key = new_run_key()
                 run = seal_keys(run, self._run_key)
             write_run_config(self.config.state / RUN_FILE, run)
             name_runtime_dir(self.config)
-            control.revive(self.config, self._run_key)
+            try:
+                control.revive(self.config, self._run_key)
+            except BaseException:  # a command that says it failed leaves nothing trading behind it
+                control.shut_down(self.config)
+                raise
         finally:
             starting.release()
 

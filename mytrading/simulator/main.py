@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -45,6 +45,7 @@ from mytrading.simulator.ws.server import FeedServer
 
 _NAME = "simulator"
 _CALENDAR = "calendar.toml"
+T = TypeVar("T")
 _BOOKS = Path(_NAME) / "books.sqlite"
 _CLOCK = Path(_NAME) / "clock.json"
 _LOOK_S = 0.5
@@ -158,7 +159,7 @@ class EditedFile:
 def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
     """Build the simulated exchange and the driver of its market, ready for `Driver.begin`; raises `BadOption`."""
     calendar = _calendar(options)
-    facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
+    facts = _accepted(options, "instruments.toml", ContractFacts.from_dict)
     if options.follow and (options.replay is not None or options.instruments or options.start):
         raise BadOption("--follow: expected it without --replay, --instruments and --start, found both; leave one out")
     if not options.speed and not options.daemons:
@@ -228,13 +229,15 @@ def with_followed_stack(options: SimulatorOptions) -> SimulatorOptions:
 
 
 def _calendar(options: SimulatorOptions) -> Calendar:
-    """The file's calendar, or, where an edit broke it, the one the stack of this state folder last took from it."""
-    path = options.config_dir / _CALENDAR
-    if options.every_day:
-        return _every_day(_toml(path))
-    if options.state_dir is None or not (accepted_folder(options.state_dir) / _CALENDAR).exists():
-        return Calendar.from_dict(_toml(path))
-    return read_edited(path, accepted_folder(options.state_dir), Calendar.from_dict, keep=False).made
+    return _accepted(options, _CALENDAR, _every_day if options.every_day else Calendar.from_dict)
+
+
+def _accepted(options: SimulatorOptions, name: str, make: Callable[[dict[str, Any]], T]) -> T:
+    """A file of the folder of tables, or what the stack of this state folder last took of it where it is broken."""
+    path = options.config_dir / name
+    if options.state_dir is None or not (accepted_folder(options.state_dir) / name).exists():
+        return make(_toml(path))
+    return read_edited(path, accepted_folder(options.state_dir), make, keep=False).made
 
 
 def _every_day(parsed: Mapping[str, Any]) -> Calendar:

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mytrading.cli.shell.start import write_market_clock
+from mytrading.messages.run_config import RunConfig
+from mytrading.orchestrator import TradingOrchestrator
+from mytrading.runtime.supervision import control
 from tests.kit.project import ROOT, copy_project
-from tests.kit.stack import COMMAND, Stack
+from tests.kit.stack import COMMAND, PROCESSES, Stack
 from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = [
@@ -55,6 +59,34 @@ def test_folder_of_another_user_is_refused_before_anything_starts(tmp_path: Path
     assert f"{tmp_path / name} belongs to " in done.stderr and f"set {setting} to a folder of your own" in done.stderr
     assert "supervisor pid" not in done.stdout
     assert not (tmp_path / "xdg").exists() and not any((tmp_path / "a" / "logs").glob("*/*.out"))
+
+
+def test_logs_folder_of_the_project_that_cannot_be_read_costs_no_start(tmp_path: Path) -> None:
+    """The link to supervisor's socket lies there: another user's folder is no reason to fail behind a running stack."""
+    project = copy_project(tmp_path / "a")
+    (project / "logs").mkdir()
+    give_away(project / "logs", 0o700)
+    with ordinary(tmp_path / "b", MYTRADING_HOME=str(project)) as stack:
+        done = stack.run("up", "--simulator", "--for", "3")
+        assert done.returncode == 0, done.stderr
+        assert stack.pid("supervisord") == 0
+
+
+def test_start_that_fails_behind_its_launch_ends_what_it_launched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        assert stack.down().returncode == 0
+        found = TradingOrchestrator(stack.config)
+
+        def broken(_: RunConfig) -> None:
+            raise PermissionError("the socket's link")
+
+        monkeypatch.setattr(control, "_link_socket", broken)
+        with pytest.raises(PermissionError):
+            found.start(write_market_clock)
+        eventually(lambda: not any(stack.pid(name) for name in PROCESSES), 20)
 
 
 def test_home_that_cannot_be_written_names_the_setting_of_another_folder(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ import typer
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_result, print_rows
+from mytrading.core.time import format_ist
 from mytrading.messages.run_config import RunConfig, decode_run_folders
+from mytrading.runtime.journal.format import check_state_layout, write_state_layout
 from mytrading.runtime.journal.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
 
 if TYPE_CHECKING:
+    from mytrading.operations.state_upgrade import Twofold
     from mytrading.orchestrator import TradingOrchestrator
 
 app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_args_is_help=True)
@@ -126,6 +129,9 @@ def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
         found = TradingOrchestrator.find(profile or None, decode_run_folders)
         if found.is_running():
             fail(ERROR, f"state upgrade: the {found.config.profile} stack runs; `mytrading down` first")
+        check_state_layout(found.config.state)
+        if twofold := state_upgrade.days_written_twice(found.config):
+            fail(ERROR, f"state upgrade: {_twofold_text(twofold)}")
         files = state_upgrade.stored_days(found.config)
         if ahead := state_upgrade.files_of_newer_version(files):
             text = f"{ahead[0].path} is of version {ahead[0].version} (schema {ahead[0].schema})"
@@ -137,6 +143,25 @@ def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
         except (JournalFull, OSError) as error:
             fail(ERROR, f"state upgrade: {error}; nothing was changed")
         state_upgrade.remove_left_behind(found.config)
+        write_state_layout(found.config.state)
     body = {"files": len(old), "rows": rows, "backup": str(path) if path else ""}
     done = f"{len(old)} files brought to version {__version__}, {rows} rows changed"
     print_result(body, as_json, done if old else "nothing to upgrade")
+
+
+def _twofold_text(found: list[Twofold]) -> str:
+    """What a person has to know to choose between the two files of a day; upgrading would write over the newer one."""
+    lines = [
+        f"  {path}: {_moment(first)} to {_moment(last)}"
+        for day in found
+        for path, (first, last) in ((day.old, day.old_ns), (day.new, day.new_ns))
+    ]
+    return (
+        "expected one file of each day, found two with different rows, since an older version was started on this "
+        "state; nothing was changed. `mytrading state backup`, then move the one that does not count out of the "
+        "folder, for all processes alike:\n" + "\n".join(lines)
+    )
+
+
+def _moment(ns: int) -> str:
+    return format_ist(ns, "%Y-%m-%d %H:%M:%S") if ns else "no rows"

@@ -82,7 +82,8 @@ def flatten(
     """Halt entries, close everything, and wait until the broker's books show it flat twice. Exit 5 if not in time."""
     command = FlattenCommand(request_id=request, account=account, strategy=strategy, deadline=deadline, reason=reason)
     with find_stack(profile) as found:
-        rows = wait_until_flat(found, found.ask(command).flatten, deadline)
+        taken = found.ask(command)
+        rows = wait_until_flat(found, taken.flatten, deadline) + _absent_rows(taken.absent)
     cure = f"`mytrading resume`{f' --strategy {strategy}' if strategy else ''}"
     print_flatten_result(rows, as_json, f"entries stay halted until {cure}")
 
@@ -108,7 +109,8 @@ def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool
 
     try:
         command = FlattenCommand(request_id=new_request_id(), deadline=deadline, reason="down --flatten")
-        left = unflattened_lines(wait_until_flat(stack, stack.ask(command).flatten, deadline))
+        taken = stack.ask(command)
+        left = unflattened_lines(wait_until_flat(stack, taken.flatten, deadline) + _absent_rows(taken.absent))
     except (OpsTimedOut, OpsRefused) as error:
         left = [f"the flatten could not be requested: {error}"]
     if left and not force:
@@ -119,6 +121,11 @@ def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool
     else:
         print_note("flat: two reads of the broker's books show it; entries stay halted until `mytrading resume`")
     return left
+
+
+def _absent_rows(absent: Sequence[str]) -> list[dict[str, Any]]:
+    """What no flatten of this run can reach, as a row beside those of the flattens."""
+    return [{"state": "absent", "flat": False, "left": list(absent)}] if absent else []
 
 
 def wait_until_flat(stack: TradingOrchestrator, ids: Sequence[str], seconds: float) -> list[dict[str, Any]]:

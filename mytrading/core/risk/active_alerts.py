@@ -14,6 +14,7 @@ from mytrading.core.risk.exits.passed_stops import MAY_HAVE_TRIGGERED, STOP_FAIL
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.pretrade.readiness import absent_holdings
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
 from mytrading.core.risk.rollover.rollover import CODE as ROLL_OVER
 from mytrading.core.risk.runs.run_events import STRATEGY_RISK
@@ -34,6 +35,8 @@ COVER_LOST = "COVER_LOST"
 """A sold leg stands without the bought leg that covered it."""
 BROKER_REFUSED, STOPS_IN_ENGINE = "BROKER_REFUSED", "STOPS_IN_ENGINE"
 """The account's broker gets no entries, or (by its nature, or accepted by the operator) none of the stops."""
+ACCOUNT_ABSENT = "ACCOUNT_ABSENT"
+"""An account that this run does not have holds something of ours: no stop of it is placed, no exit can go."""
 NO_PRICE = "NO_PRICE"
 """What is held has no price that could be one, and its book says none either."""
 NO_PRICE_NS = 10 * SECOND
@@ -45,7 +48,7 @@ EASED = 0.1
 STATE_ALERTS = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
     LATE, MISSED, COVER_LOST, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
-    MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, NO_PRICE, *(kind.value for kind in LimitKind),
+    MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, NO_PRICE, ACCOUNT_ABSENT, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
 BY_OPERATOR = frozenset({KILL_FILE})
@@ -101,6 +104,12 @@ def _of_brokers(state: RiskState) -> dict[Subject, ActiveAlert]:
             found[BROKER_REFUSED, account] = ActiveAlert(Severity.CRITICAL, refusal)
         elif text := engine_stops_text(account, rules):
             found[STOPS_IN_ENGINE, account] = ActiveAlert(Severity.WARNING, text)
+    for account, held in absent_holdings(state).items():
+        text = (
+            f"account {account} is not in this run and holds {held}: nothing guards it here, no account enters "
+            "anything; name the account again and start, or close it at the broker and `mytrading positions settle`"
+        )
+        found[ACCOUNT_ABSENT, account] = ActiveAlert(Severity.CRITICAL, text)
     return found
 
 

@@ -536,9 +536,9 @@ class SenderFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     addresses: dict[str, tuple[str, ...]]
 
 
-def read_senders(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the addresses of senders by name; `ValueError` for a file that cannot be read."""
-    found = convert_parsed_file(tomllib.loads(text), SenderFile, "config/webhook_senders.toml")
+def read_senders(parsed: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the addresses of senders by name from a parsed file; `ValueError` for one that cannot be read."""
+    found = convert_parsed_file(parsed, SenderFile, "config/webhook_senders.toml")
     for name, addresses in found.addresses.items():
         if wrong := [text for text in addresses if not _is_network(text)]:
             raise ValueError(f"config/webhook_senders.toml: {name}: expected addresses, found {', '.join(wrong)}")

@@ -22,7 +22,7 @@ from mytrading.core.webhooks.decision_table import wanted_units
 from mytrading.core.webhooks.definition import SymbolMapping, WebhookDefinition
 from mytrading.core.webhooks.refusals import refusal
 from mytrading.messages.control import StrategySwitch
-from mytrading.messages.enums import Action, Mode
+from mytrading.messages.enums import Action, Mode, Product
 from mytrading.messages.run_config import TradeRule
 from mytrading.messages.signals import Leg, Signal
 from mytrading.messages.webhooks import (
@@ -61,6 +61,9 @@ class PositionSource(Protocol):
         """Return the machine time at which a stop last closed something of it, or of any instrument if that is "";
         0 if none did."""
 
+    def emptied_machine_ns(self, strategy: str, instrument: str) -> int:
+        """Return the machine time at which nothing of it was held for the last time; 0 if that was not seen."""
+
 
 class WebhookEnvironment:
     """Inputs of decisions besides the state: the webhooks, calendar, contracts, and facts of the run."""
@@ -87,6 +90,9 @@ class _Nothing:
         return None
 
     def stopped_machine_ns(self, strategy: str, instrument: str) -> int:  # noqa: ARG002
+        return 0
+
+    def emptied_machine_ns(self, strategy: str, instrument: str) -> int:  # noqa: ARG002
         return 0
 
 
@@ -144,6 +150,8 @@ class WebhookMachine:
         self.requests = RequestCounter()
         """By webhook and address."""
         self._wanted: dict[tuple[str, str], AlertJudged] = {}
+        self._wanted_before: dict[tuple[str, str], AlertJudged] = {}
+        """By position the last signal that wanted another one than the newest."""
         self._by_id: dict[str, str] = {}
         self._machine_ns = 0
 
@@ -185,7 +193,8 @@ class WebhookMachine:
         kept = [one for one in self.alerts.values() if self._machine_ns - one.received_ns <= REMEMBERED_NS]
         known = {alert.id for alert in kept}
         since = self._machine_ns - _LONGEST_WINDOW_NS
-        counts = [*self._wanted.values(), *(row for row in self._keys.values() if row.received_ns > since)]
+        keys = (row for row in self._keys.values() if row.received_ns > since)
+        counts = [*self._wanted_before.values(), *self._wanted.values(), *keys]
         return WebhooksOpened(
             day=day,
             alerts=tuple(kept),
@@ -267,7 +276,10 @@ class WebhookMachine:
                 old = self._machine_ns - _LONGEST_WINDOW_NS
                 self._keys = {key: known for key, known in self._keys.items() if known.received_ns > old}
         if row.signal:
-            self._wanted[row.webhook, row.watch or row.instrument] = row
+            place = _place_of(row)
+            if (before := self._wanted.get(place)) is not None and before.target != row.target:
+                self._wanted_before[place] = before
+            self._wanted[place] = row
 
     def _reopen(self, row: WebhooksOpened) -> None:
         self.switched_off = set(row.switched_off)
@@ -343,9 +355,10 @@ class WebhookMachine:
         if isinstance(found, AlertRefusal):
             return [self._verdict(alert, now, intent.symbol, _Wanted(mapping.instrument), refused=found)]
         key = self._key(webhook, alert, intent)
-        if first := self._first_with(webhook, key, alert):
+        first = self._first_with(webhook, key, alert)
+        if first and not self._is_new(webhook, found, alert, key):
             return [self._verdict(alert, now, intent.symbol, found, first=first, key=key)]
-        stop = self._time_refusal(webhook, found, alert, now) or self._partial_exit(place, found)
+        stop = self._time_refusal(place, found, alert, now) or self._partial_exit(place, found)
         if stop is not None:
             return [self._verdict(alert, now, intent.symbol, found, refused=stop)]
         if self._is_there(place, found):
@@ -468,13 +481,30 @@ class WebhookMachine:
             return ""
         return known.alert if abs(alert.received_ns - known.received_ns) < webhook.duplicate_ns else ""
 
+    def _is_new(self, webhook: WebhookDefinition, wanted: _Wanted, alert: AlertReceived, key: str) -> bool:
+        """True if an alert whose key came before is one to carry out. An exit always is: to close twice is harmless, to
+        stay in is not. An entry without a time or id is once another alert of its symbol was taken since."""
+        if not wanted.units:
+            return True
+        if alert.sender_id or alert.bar_time:
+            return False
+        first, place = self._keys[webhook.name, key], (webhook.name, wanted.watch or wanted.contract)
+        return any(
+            _place_of(row) == place and row.key != key and row.received_ns >= first.received_ns
+            for row in self._keys.values()
+        )
+
     def _time_refusal(
-        self, webhook: WebhookDefinition, wanted: _Wanted, alert: AlertReceived, now: int
+        self, place: _MappedSymbol, wanted: _Wanted, alert: AlertReceived, now: int
     ) -> AlertRefusal | None:
-        """Return the refusal by time, None if there is none: exits need an open exchange, entries also the window."""
+        """Return the refusal by time, None if there is none: entries need an open exchange and the window, exits of
+        intraday positions an open exchange. An exit of what stays over night waits for the next open, as a strategy's
+        own does: its sender tells it once."""
+        webhook = place.webhook
         exchange, _ = split_id(wanted.contract)
         calendar = self.environment.calendar
-        if not calendar.has_exchange(exchange) or not calendar.is_open(exchange, now):
+        stays = not wanted.units and place.mapping.product is not Product.MIS
+        if not calendar.has_exchange(exchange) or not (stays or calendar.is_open(exchange, now)):
             return refusal("OUTSIDE_WINDOW", f"{exchange} is closed now")
         if not wanted.units:
             return None
@@ -520,7 +550,15 @@ class WebhookMachine:
         if place.mapping.legs and wanted.units:
             return not wanted.legs  # none were chosen: those of the last signal still count
         held = self.environment.holdings.units(place.webhook.name, wanted.contract)
-        return held == wanted.units * place.accounts
+        return held == wanted.units * place.accounts and not self._is_leaving(place, wanted)
+
+    def _is_leaving(self, place: _MappedSymbol, wanted: _Wanted) -> bool:
+        """True if a signal before the last one was to close what is held, and it was not seen closed since."""
+        before = self._wanted_before.get(place.key)
+        if before is None or before.target * wanted.units > 0:
+            return False
+        emptied = self.environment.holdings.emptied_machine_ns(place.webhook.name, wanted.contract)
+        return wanted.units != 0 and emptied < before.received_ns
 
     def _signal(self, place: _MappedSymbol, alert: AlertReceived, number: int, wanted: _Wanted, now: int) -> Signal:
         name, units = place.webhook.name, wanted.units
@@ -540,3 +578,8 @@ class WebhookMachine:
             trace_ns=alert.received_ns,
             rearmed=bool(units),
         )
+
+
+def _place_of(row: AlertJudged) -> tuple[str, str]:
+    """Webhook and watched instrument of a verdict, as `_MappedSymbol.key`."""
+    return row.webhook, row.watch or row.instrument

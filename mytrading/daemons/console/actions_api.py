@@ -139,6 +139,8 @@ def flatten(request: ConsoleRequest, state: State, data: JSONBody[api.FlattenAct
     target = data.strategy or data.account or "all accounts"
     reply = _give(request, state, command, target)
     text = f"{target}: entries are halted, closing is under way"
+    if reply.absent:
+        text = f"{text}; NOT closed: {'; '.join(reply.absent)}"
     return api.ActionTaken(request_id=data.request_id, text=text, follow=list(reply.flatten))
 
 

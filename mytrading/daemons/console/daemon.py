@@ -13,12 +13,12 @@ import json
 import os
 from contextlib import suppress
 
-from mytrading.core.calendar import Calendar
 from mytrading.daemons.console.server import ConsoleServer, NotPrivate
 from mytrading.messages.enums import Severity
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.daemon.daemon import Daemon
-from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
+from mytrading.runtime.daemon.live_files import EditedFiles
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.host.http_thread import PortTaken
 from mytrading.runtime.streams.endpoints import console_endpoint_file
 
@@ -36,7 +36,8 @@ class Console(Daemon):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__("console", config)
-        self._calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
+        self._tables = MarketTables(config)
+        self._calendar = self._tables.calendar
         self._server = ConsoleServer(config, self.clock, self._calendar)
 
     def setup(self) -> None:
@@ -46,7 +47,7 @@ class Console(Daemon):
         self.every(BIND_S, lambda _: self._listen())
         self.every(WATCH_S, lambda _: self._watch())
         edits = EditedFiles(self.alerts, self.log)
-        edits.follow(self.config.calendar_path, lambda read: self._calendar.replace_with(Calendar.from_dict(read)))
+        self._tables.follow_calendar(edits)
         self.every(WATCH_S, lambda _: edits.poll())
 
     def _listen(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -25,6 +23,7 @@ from mytrading.daemons.console.shell_commands import ask_shell
 from mytrading.messages import console_api as api
 from mytrading.messages import ops
 from mytrading.messages.enums import Product
+from mytrading.runtime.daemon.market_tables import RISK, MarketTables
 
 BOOKS = ("orders", "trades", "positions", "holdings", "funds")
 _FREE = "margin_free:"
@@ -89,18 +88,16 @@ def _requirement(name: str, figures: MarginFigures, lot: Lot) -> api.Requirement
 
 
 def _contract_facts(state: State) -> ContractFacts:
-    text = Path(state.config.calendar_path).with_name("instruments.toml").read_text(encoding="utf-8")
     try:
-        return ContractFacts.from_dict(tomllib.loads(text))
-    except (ValueError, msgspec.ValidationError) as error:
+        return MarketTables(state.config, keep=False).facts
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ApiRefused("REFUSED", f"config/instruments.toml: {error}") from error
 
 
 def _risk_tables(state: State) -> RiskTables:
-    text = Path(state.config.calendar_path).with_name("risk.toml").read_text(encoding="utf-8")
     try:
-        return RiskTables.from_dict(tomllib.loads(text))
-    except (ValueError, msgspec.ValidationError) as error:
+        return MarketTables(state.config, keep=False).read(RISK, RiskTables.from_dict).made
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise ApiRefused("REFUSED", f"config/risk.toml: {error}") from error
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.engine.active_alerts import STATE_ALERTS, active_alerts
 from mytrading.core.engine.contract_selection import is_entry_day
@@ -33,9 +32,10 @@ from mytrading.messages.run_config import RUN_FILE, RunConfig
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.daemon.author_watchdog import OverrunGuard
-from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
+from mytrading.runtime.daemon.live_files import EditedFiles
 from mytrading.runtime.daemon.lockstep import MarketStreamPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import trade_logger
 from mytrading.runtime.observability.metrics import get_performance_monitor
@@ -52,7 +52,8 @@ class StrategyEngine(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         timings = get_performance_monitor().operation("strategy_engine", "execute")
         self._guard = OverrunGuard(config.state / "engine", timings)
-        self._calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
+        self._tables = MarketTables(config)
+        self._calendar = self._tables.calendar
         self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
         classes = find_strategies(
             Path(config.home), config.strategies, self._guard.record_overruns(config.state / RUN_FILE)
@@ -86,7 +87,7 @@ class StrategyEngine(MachineDaemon):
         self.every(LOOK_S, lambda _: self._look())
         self.every(1.0, lambda _: self._send_wants())
         edits = EditedFiles(self.alerts, self.log)
-        edits.follow(self.config.calendar_path, lambda read: self._calendar.replace_with(Calendar.from_dict(read)))
+        self._tables.follow_calendar(edits)
         self.every(1.0, lambda _: edits.poll())
 
     def ready(self) -> bool:

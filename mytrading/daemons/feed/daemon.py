@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 from mytrading.adapters.openalgo.ws.connection import SocketEvent, SocketFrame
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import TapeWriter
-from mytrading.core.calendar import Calendar
 from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck
@@ -38,8 +37,9 @@ from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import RunConfig, TradeRule
 from mytrading.messages.streams import FEED_REPORT_TOPIC, step_topic
 from mytrading.runtime.daemon.daemon import Daemon
-from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
+from mytrading.runtime.daemon.live_files import EditedFiles
 from mytrading.runtime.daemon.lockstep import Progress
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.alerts import OF_DATA, Edge
@@ -62,7 +62,8 @@ class DataManager(Daemon):
     def __init__(self, config: RunConfig) -> None:
         super().__init__("feed", config)
         rules = config.data
-        self.calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
+        self.tables = MarketTables(config)
+        self.calendar = self.tables.calendar
         self.sources = config.quote_accounts
         self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake, config.brokers)
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
@@ -126,7 +127,7 @@ class DataManager(Daemon):
             self.demand, self.connections, self.health, self.bars, self.intake, clock, problems,
             config.data.max_subscriptions,
         )  # fmt: skip
-        self.instruments = InstrumentLoader(config, self.calendar, clock, problems, self.wake)
+        self.instruments = InstrumentLoader(config, self.tables, clock, problems, self.wake)
         self.rest_prices = RestPrices(
             self.connections, self.health, self.bars, self.intake, self.rest_quotes, self.calendar,
             InstrumentFile(config.state), int(config.risk.stale_quote_seconds * SECOND), problems,
@@ -158,7 +159,7 @@ class DataManager(Daemon):
     def _start_timers(self) -> None:
         self.watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, BEHIND_NS)
         self.edits = EditedFiles(self.alerts, self.log)
-        self.edits.follow(self.config.calendar_path, lambda read: self.calendar.replace_with(Calendar.from_dict(read)))
+        self.tables.follow_calendar(self.edits)
         self.every(WATCH_S, self.watchdog.check)
         self.every(TICK_S, self._on_clock)
         shown = self.config.shown_instruments

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from datetime import date, time
 from pathlib import Path
@@ -20,10 +19,8 @@ from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFai
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.storage.instrument_store import AcceptedFile, InstrumentFile
 from mytrading.core.active_alerts import ActiveAlert, ActiveAlerts
-from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import master_contract
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import Changes, instruments_needed
 from mytrading.core.instruments.table_checks import TableCheck
 from mytrading.core.time import SECOND, to_ns
@@ -31,6 +28,7 @@ from mytrading.daemons.feed.bars import retry_ns
 from mytrading.messages.enums import Severity
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.run_config import RunConfig, TradeRule
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability.logging import get_logger
@@ -62,20 +60,18 @@ class InstrumentLoader:
     """Loads each trading day once; `request_if_due` in the poll loop, `collect` after `wake` was called."""
 
     def __init__(
-        self, config: RunConfig, calendar: Calendar, clock: MarketClock, problems: ActiveAlerts,
+        self, config: RunConfig, tables: MarketTables, clock: MarketClock, problems: ActiveAlerts,
         wake: Callable[[], None],
     ) -> None:  # fmt: skip
         """`problems` takes alerts while they are active."""
         self._config = config
-        self._calendar = calendar
+        self._calendar, self._facts = tables.calendar, tables.facts
         self._clock = clock
         self._problems = problems
         self._log = get_logger("feed")
         self._file = InstrumentFile(config.state)
-        facts = config.calendar_path.with_name("instruments.toml")
-        self._facts = ContractFacts.from_dict(tomllib.loads(facts.read_text(encoding="utf-8")))
         self._leave = AcceptedFile(config.state)
-        self._table = TableCheck(self._facts, calendar, self._leave.keys())
+        self._table = TableCheck(self._facts, self._calendar, self._leave.keys())
         self._need = instruments_needed(config, (), self._facts)
         self._pool: WorkerPool[tuple[date, int], OpenAlgoClient, Fetched] = WorkerPool(
             "feed.instruments",

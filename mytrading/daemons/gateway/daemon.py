@@ -116,7 +116,7 @@ class Gateway(MachineDaemon):
         context = RequestContext(self.config, self.view, self.control, self.clock, self.totals, webhooks=self._webhooks)
         self.server = OpsServer(context, self.record_command, self._report_defect)
         edits = EditedFiles(self.alerts, self.log)
-        edits.follow(self.config.calendar_path, context.hours.take_calendar)
+        context.tables.follow_calendar(edits)
         self.every(EDITS_S, lambda _: edits.poll())
         self.every(LEASES_S, self._send_wants)
         self._ops = self.context.socket(zmq.ROUTER)

@@ -390,7 +390,23 @@ def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
         else ctx.control.level_row(TradingLevel.HALT, reason, ctx.clock.now(), account, request.by)
     )
     rows = [_flatten_row(ctx, request, name, reason, strategy) for name in ([account] if account else ctx.accounts())]
-    return Decided((halted, *rows), ops.FlattenTaken(flatten=tuple(row.id for row in rows)))
+    absent = () if account else _beyond_reach(ctx, strategy)
+    return Decided((halted, *rows), ops.FlattenTaken(flatten=tuple(row.id for row in rows), absent=absent))
+
+
+def _beyond_reach(ctx: RequestContext, strategy: str) -> tuple[str, ...]:
+    """What is held or live in accounts that are not in this run, as texts."""
+    here = ctx.accounts()
+    held = [
+        (one, f"{one.strategy} holds {one.quantity or one.quantity_seen} of {one.instrument}")
+        for one in ctx.view.open_positions()
+    ]
+    live = [(one, describe_order(one)) for one in ctx.view.orders.values() if one.state not in TERMINAL]
+    return tuple(
+        f"{one.account}: {text}; account {one.account} is not in this run"
+        for one, text in (*held, *live)
+        if one.account not in here and strategy in ("", one.strategy)
+    )
 
 
 def _flatten_row(

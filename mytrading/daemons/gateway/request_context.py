@@ -21,7 +21,7 @@ from mytrading.messages.control import FeedReport, Heartbeat
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.orders import Order
 from mytrading.messages.run_config import RunConfig, StrategyRun
-from mytrading.runtime.daemon.market_hours import MarketHours
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.daemon.webhook_files import WebhookFolder
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.supervision.kill_file import KillFile
@@ -87,23 +87,28 @@ class RequestContext:
     webhooks: WebhookFolder | None = None
 
     @cached_property
-    def hours(self) -> MarketHours:
+    def tables(self) -> MarketTables:
         """Hours of trading and square-off times."""
-        return MarketHours(self.config, keep=False)
+        return MarketTables(self.config, keep=False)
 
     def why_never_sent(self, order: Order) -> str:
         """Return why nothing is sent for an order any more today; empty if it may be."""
         exchange, now = order.instrument.partition(":")[0], self.clock.now()
-        venue = self.hours.venue_square_off_ns(exchange, now) if order.product is Product.MIS else 0
+        venue = self.tables.venue_square_off_ns(exchange, now) if order.product is Product.MIS else 0
         return f"{MIS_SILENCE} ({exchange} at {clock_time(venue)})" if venue and now >= venue - SILENCE_NS else ""
 
     def why_held(self, order: Order) -> str:
         """Return why no move of this stop is sent before its exchange opens, and when that is; empty if it may be."""
         exchange, now = order.instrument.partition(":")[0], self.clock.now()
         moves = order.purpose is Purpose.STOP and order.evidence.modify.wanted is None
-        if not moves or order.evidence.cancel.wanted or self.hours.is_open(exchange, now) or self.why_never_sent(order):
+        if (
+            not moves
+            or order.evidence.cancel.wanted
+            or self.tables.is_open(exchange, now)
+            or self.why_never_sent(order)
+        ):
             return ""
-        opens = self.hours.next_open_ns(exchange, now)
+        opens = self.tables.next_open_ns(exchange, now)
         until = f" on {format_ist(opens, '%a %d %b at %H:%M')}" if opens else ""
         return f"{exchange} is closed, stops are moved or placed when it opens{until}"
 

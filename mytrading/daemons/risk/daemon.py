@@ -6,7 +6,6 @@ the engine, so that a signal finds its quote waiting. No author code runs here.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +13,9 @@ from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.accounting.pnl import profit
-from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
-from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.risk.active_alerts import BY_OPERATOR, STATE_ALERTS, LatencyAlerts, active_alerts
 from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.machine import RiskMachine
@@ -44,9 +40,10 @@ from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.messages.streams import STREAMS, TRIAL_TOPIC, book_topic, step_topic
-from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
+from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder
 from mytrading.runtime.daemon.lockstep import MarketStreamPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.daemon.market_tables import CALENDAR, RISK, MarketTables
 from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import trade_logger
@@ -80,12 +77,8 @@ class RiskManager(MachineDaemon):
     """
 
     def __init__(self, config: RunConfig) -> None:
-        kept = accepted_folder(config.state)
-        self._hours = read_edited(config.calendar_path, kept, Calendar.from_dict, keep=True)
-        calendar = self._hours.made
-        facts_path = config.calendar_path.with_name("instruments.toml")
-        facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
-        square_off = SquareOff(calendar, facts.square_off)
+        self._tables = MarketTables(config)
+        calendar, square_off = self._tables.calendar, self._tables.square_off
         account, book = config.venue.account, InstrumentBook(())
         self.risk = RiskMachine(
             RiskEnvironment(config.risk, config.rates, config.strategies, account, calendar, book, square_off)
@@ -97,14 +90,14 @@ class RiskManager(MachineDaemon):
         self._take_webhooks()
         self._instruments = InstrumentFile(config.state, session_ends(calendar))
         self._take_instruments()
-        self._tables_path = config.calendar_path.with_name("risk.toml")
-        self._tables = read_edited(self._tables_path, kept, self._parse_tables, keep=True)
+        self._margins = self._tables.read(RISK, self._parse_margins)
         environment, served = self.risk.environment, config.venue.kind is VenueKind.OPENALGO and not self.lock_step
-        environment.tables = self._tables.made
+        environment.tables = self._margins.made
         environment.lock_step = self.lock_step
         environment.exit_patience_ns = round(config.windows.exit_patience * SECOND)
         environment.broker_rules, environment.accepted_brokers = config.broker_rules, config.accepted_brokers
         environment.names_brokers = config.brokers_count
+        environment.order_accounts = frozenset(account.id for account in config.order_accounts)
         environment.asks_broker = environment.needs_funds = served
         environment.funds_stale = round(config.windows.funds_stale * SECOND) if served else 0
         self._trades = trade_logger()
@@ -129,8 +122,8 @@ class RiskManager(MachineDaemon):
     def setup(self) -> None:
         """Recover from the journal, read what the router did meanwhile, then begin to decide on signals."""
         super().setup()
-        self.note_file(self.config.calendar_path.name, self._hours.text)
-        self.note_file(self._tables_path.name, self._tables.text)
+        self.note_file(CALENDAR, self._tables.texts[CALENDAR])
+        self.note_file(RISK, self._margins.text)
         self.risk.environment.square_off.speed = self.clock.speed
         self.risk.environment.patient_until = machine_now() + START_PATIENCE_NS
         self.subscribe("status", lambda frame: self.receive("status", frame), topics=NEIGHBOURS, writers=NEIGHBOURS)
@@ -147,8 +140,8 @@ class RiskManager(MachineDaemon):
         self.every(WANTS_S, self._send_wants)
         self.every(SNAPSHOT_S, self._send_snapshot)
         self.edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
-        self.edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
-        self.edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
+        self._tables.follow_calendar(self.edits)
+        self.edits.follow(self.config.calendar_path.with_name(RISK), self._take_margins, self._margins.stamp)
         self.every(1.0, lambda _: self.edits.poll())
         self.every(POLL_S, lambda _: self._take_webhooks())
         self.every(FORGET_S, lambda _: self.drop_deleted_webhooks())
@@ -171,13 +164,10 @@ class RiskManager(MachineDaemon):
             self._webhooks.forget(name)
         self._flat = flat
 
-    def _take_calendar(self, parsed: dict[str, Any]) -> None:
-        self._hours.made.replace_with(Calendar.from_dict(parsed))
+    def _take_margins(self, parsed: dict[str, Any]) -> None:
+        self.risk.environment.tables = self._parse_margins(parsed)
 
-    def _take_tables(self, parsed: dict[str, Any]) -> None:
-        self.risk.environment.tables = self._parse_tables(parsed)
-
-    def _parse_tables(self, parsed: dict[str, Any]) -> RiskTables:
+    def _parse_margins(self, parsed: dict[str, Any]) -> RiskTables:
         """`ValueError` if something that a strategy is sized by is missing."""
         tables = RiskTables.from_dict(parsed)
         if missing := unknown_sizings(self.config.strategies, tables):

@@ -34,7 +34,7 @@ from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder
 from mytrading.runtime.daemon.lockstep import Progress, pipe_place
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
-from mytrading.runtime.daemon.market_hours import MarketHours
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import Row
 from mytrading.runtime.observability.logging import trade_logger
@@ -57,8 +57,8 @@ class TradeManager(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         if problem := live_run_problem(config):
             raise RunConfigError(problem)
-        self._hours = MarketHours(config, keep=True)
-        self.orders = build_order_machine(config, self._hours)
+        self._tables = MarketTables(config)
+        self.orders = build_order_machine(config, self._tables)
         super().__init__("router", config, self.orders)
         self._replayed = OrderRows()
         self._trades = trade_logger()
@@ -79,7 +79,7 @@ class TradeManager(MachineDaemon):
         """Lock the accounts, recover, and request the broker's books before anything new is sent."""
         self._accounts = AccountPools(self.config)
         super().setup()
-        for name, text in self._hours.texts.items():
+        for name, text in self._tables.texts.items():
             self.note_file(name, text)
         self._accounts.start_workers(self.wake)
         self.on_wake(self._take_outcomes)
@@ -98,7 +98,7 @@ class TradeManager(MachineDaemon):
         self.every(TICK_S, self._on_tick)
         self.every(1.0, self._publish_budgets)
         self.edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
-        self.edits.follow(self.config.calendar_path, Calendar.from_dict, self._hours.stamp)
+        self._tables.follow_calendar(self.edits, Calendar.from_dict)
         self.every(1.0, lambda _: self.edits.poll())
 
     def decode(self, row: Row) -> Any:

@@ -18,7 +18,7 @@ from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.journal_rows import FileTaken
 from mytrading.messages.run_config import RunConfig, ServerMode, VenueKind
 from mytrading.messages.streams import unions
-from mytrading.runtime.daemon.market_hours import MarketHours
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.journal.journal import Row
 
 LOCK_STEP_READS_NS = 200_000_000
@@ -31,7 +31,7 @@ RISK_ANSWERS_NS = 1_000_000_000
 class FiledOrders(OrderMachine):
     """The order machine whose hours are those of the files that its rows say were taken."""
 
-    def __init__(self, limits: OmsLimits, hours: MarketHours) -> None:
+    def __init__(self, limits: OmsLimits, hours: MarketTables) -> None:
         super().__init__(limits, hours.is_open, hours.venue_square_off_ns)
         self._hours = hours
 
@@ -55,7 +55,7 @@ class OrderRows:
         return self._decoders[row.stream].decode_body(row.body)
 
 
-def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
+def build_order_machine(config: RunConfig, hours: MarketTables | None = None) -> FiledOrders:
     """Build the router's order logic, without I/O (`hours` None: from files); `journal verify` replays with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
     lock_step = config.simulator.embedded and not config.simulator.speed
@@ -78,4 +78,4 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         limits = replace(limits, exit_price_patience=RISK_ANSWERS_NS)
     if lock_step:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
-    return FiledOrders(limits, hours or MarketHours(config, keep=False))
+    return FiledOrders(limits, hours or MarketTables(config, keep=False))

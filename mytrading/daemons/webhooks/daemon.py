@@ -18,7 +18,6 @@ from traceback import walk_tb
 from typing import Any
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.request_counter import RequestCounter
 from mytrading.core.time import SECOND
@@ -42,10 +41,10 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
 from mytrading.messages.signals import Signal
-from mytrading.messages.text import read_text
 from mytrading.messages.webhooks import AlertJudged, AlertReceived, AlertRefusal, AlertVerdict
-from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
+from mytrading.runtime.daemon.live_files import EditedFiles
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.daemon.market_tables import SENDERS, MarketTables
 from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.host.http_thread import PortTaken
@@ -54,7 +53,6 @@ from mytrading.runtime.journal.reader import JournalTail
 from mytrading.runtime.observability.logging import trade_logger
 from mytrading.runtime.streams.endpoints import webhook_endpoint_file
 
-SENDERS_FILE = "webhook_senders.toml"
 GUARDLESS = WebhookGuards()
 NEW_NS = 30 * SECOND
 """Machine time that the feed has to load what a new webhook names; alerts are answered 503 as long as it misses."""
@@ -70,7 +68,8 @@ class WebhookReceiver(MachineDaemon):
     """The process that receives the alerts of all webhooks of a stack."""
 
     def __init__(self, config: RunConfig) -> None:
-        self._calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
+        self._tables = MarketTables(config)
+        self._calendar = self._tables.calendar
         recorded = config.venue.kind is VenueKind.DRY_RUN
         accounts = [account.id for account in config.order_accounts if account.api_key or recorded]
         environment = WebhookEnvironment(self._calendar, config.mode, accounts, config.risk.signal_validity_seconds)
@@ -79,7 +78,7 @@ class WebhookReceiver(MachineDaemon):
         self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
         self._folder = WebhookFolder(config, self.log, self.alerts)
         self._tokens = TokenBook(())
-        self._presets = read_senders(read_text(config.calendar_path.with_name(SENDERS_FILE)))
+        self._presets = self._tables.read(SENDERS, read_senders).made
         self._priced: set[str] = set()
         self._new_until: dict[str, int] = {}
         """Machine time until which the feed may still load what a webhook names."""
@@ -106,7 +105,7 @@ class WebhookReceiver(MachineDaemon):
         self.every(TAIL_S, lambda _: self._poll())
         self.every(POLL_S, lambda _: self._take_webhooks())
         edits = EditedFiles(self.alerts, self.log)
-        edits.follow(self.config.calendar_path, lambda read: self._calendar.replace_with(Calendar.from_dict(read)))
+        self._tables.follow_calendar(edits)
         self.every(1.0, lambda _: edits.poll())
         self.every(SILENCE_S, lambda _: self._update_alerts())
         self.on_wake(self._take_requests)

@@ -26,6 +26,7 @@ class StrategyPositions:
         self._positions: dict[OwnerKey, Position] = {}
         self._live: dict[str, Order] = {}
         self._stopped: dict[tuple[str, str], int] = {}
+        self._emptied: dict[tuple[str, str], int] = {}
 
     def apply(self, message: Any, machine_ns: int) -> None:
         """Apply a message of the router or a command of risk that came at this machine time."""
@@ -35,6 +36,9 @@ class StrategyPositions:
             self._order(message.order, machine_ns)
         elif isinstance(message, PositionChanged | PositionAdjusted):
             self._positions |= {position.owner: position for position in message.levels}
+            for position in message.levels:
+                if not self._held(position.strategy, position.instrument):
+                    self._emptied[position.strategy, position.instrument] = machine_ns
         elif isinstance(message, DayOpened):
             self._positions = {position.owner: position for position in message.positions}
             self._live.clear()
@@ -45,6 +49,9 @@ class StrategyPositions:
         """Return the signed units held in all accounts; None while an order of it has not ended."""
         if any((order.strategy, order.instrument) == (strategy, instrument) for order in self._live.values()):
             return None
+        return self._held(strategy, instrument)
+
+    def _held(self, strategy: str, instrument: str) -> int:
         held = (one for key, one in self._positions.items() if (key.strategy, key.instrument) == (strategy, instrument))
         return sum(position.quantity for position in held)
 
@@ -62,6 +69,10 @@ class StrategyPositions:
         if instrument:
             return self._stopped.get((strategy, instrument), 0)
         return max((at for (name, _), at in self._stopped.items() if name == strategy), default=0)
+
+    def emptied_machine_ns(self, strategy: str, instrument: str) -> int:
+        """Return the machine time at which nothing of it was held any more; 0 if that was not seen since the start."""
+        return self._emptied.get((strategy, instrument), 0)
 
     def _denial(self, row: SignalDenied | SignalExpired) -> None:
         """Codes alone: the words of risk hold funds and limits, which no sender is to read."""

@@ -22,6 +22,8 @@ INPUT, OUTPUT, RECORD = 0, 1, 2
 RESERVE_BYTES = 8 << 20
 LAYOUT = 2
 """Of a day file. Layouts 0 and 1 were SQLite databases, which `mytrading state upgrade` reads."""
+LAYOUT_FILE = "LAYOUT"
+"""Names the layout of the journals of a state folder, so that a version before it does not start beside them."""
 SUFFIX = ".journal"
 OLD_SUFFIX = ".sqlite"
 _MAGIC = b"MTJRNL\x00"
@@ -199,6 +201,31 @@ def check_layout(path: Path, start: bytes) -> None:
             f"{path}: expected layout {LAYOUT}, found {layout}: a newer version of MyTrading wrote it; start that "
             "version, or `mytrading state backup` and `mytrading state reset`"
         )
+
+
+def check_state_layout(state: Path) -> None:
+    """Raise `JournalOfAnotherVersion` if a state folder says that its journals have a newer layout than this version's.
+
+    A version that looks for its own kind of files alone would begin on empty journals beside them."""
+    try:
+        text = (state / LAYOUT_FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return
+    if not text.isdecimal() or int(text) > LAYOUT:
+        raise JournalOfAnotherVersion(
+            f"{state / LAYOUT_FILE}: expected layout {LAYOUT} or older, found {text!r}: a newer version of MyTrading "
+            "wrote this state; start that version, or `mytrading state backup` and `mytrading state reset`"
+        )
+
+
+def write_state_layout(state: Path) -> None:
+    """Write into a state folder which layout its journals have from now on."""
+    path = state / LAYOUT_FILE
+    text = f"{LAYOUT}\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        fresh = state / f".{LAYOUT_FILE}"
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
 
 
 def segment_path(folder: Path, day: str) -> Path:

@@ -155,12 +155,12 @@ def _link_socket(config: RunConfig) -> None:
     profile takes the link; any other takes it where no other stack answers behind it.
     """
     link, own = Path(config.home) / LINK, socket_path(config)
-    if not config.profile.startswith("default") and link.exists() and link.resolve() != own:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
-            probe.connect(str(link.resolve()))
-            return
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    with suppress(OSError):  # a project folder that is not ours: the stack runs without
+    with suppress(OSError):  # a project folder that is not ours, to read or to write: the stack runs without
+        if not config.profile.startswith("default") and link.exists() and link.resolve() != own:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
+                probe.connect(str(link.resolve()))
+                return
         link.parent.mkdir(exist_ok=True)
         temporary.symlink_to(own)
         temporary.replace(link)
@@ -203,6 +203,8 @@ def _launch(config: RunConfig, run_key: str) -> int:
         if supervisor_pid(config.state) == process.pid and is_answering(config):
             return process.pid
         time.sleep(_POLL)
+    if supervisor_pid(config.state) != process.pid:
+        process.terminate()  # it never came to run this stack, and nobody could stop it later
     raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
 
 

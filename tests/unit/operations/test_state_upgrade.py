@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,6 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     state.mkdir()
     found = msgspec.structs.replace(found, state_dir=str(state))
     write_run_config(state / RUN_FILE, found)
-    from datetime import date, time
-
     now = machine_now()
     noon = ClockSegment(now, to_ns(date.fromisoformat(DAY), time(12)), 1.0)
     write_clock_file(found.clock_path, ClockFile(segments=(noon,), last_seen_machine_ns=now))
@@ -297,6 +296,37 @@ def test_upgrade_killed_at_any_change_of_a_name_is_refused_by_starts_and_ended_b
         assert {name: all_rows(config, name) for name in kept} == kept
     upgrade_files(stored_days(config), lambda _: None)
     assert {name: all_rows(config, name) for name in kept} == kept
+
+
+def test_day_that_an_older_version_went_on_beside_is_not_written_over(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An older version, started on this state, sees no SQLite file of today and begins one of its own."""
+    kept = old_state(config)
+    upgrade_files(stored_days(config), lambda _: None)
+    later = OldJournal(config.journal_dir("router") / f"{DAY}.sqlite", {})
+    later.append(started("router"), at=to_ns(date.fromisoformat(DAY), time(13, 5)))
+    before = old_files(config)
+    code, _, complaint = said(capsys, "state", "upgrade")
+    assert code == 1
+    for file in (f"{DAY}.sqlite", f"{DAY}.journal"):
+        assert str(config.journal_dir("router") / file) in complaint
+    assert f"{DAY} 13:05:00" in complaint, "with the times of its rows"
+    assert old_files(config) == before
+    (config.journal_dir("router") / f"{DAY}.sqlite").unlink()
+    assert said(capsys, "state", "upgrade")[0] == 0
+    assert {name: all_rows(config, name) for name in kept} == kept
+
+
+def test_state_of_a_newer_layout_is_refused_before_anything_is_written(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config.state / "LAYOUT").write_text("3\n", encoding="utf-8")
+    with pytest.raises(JournalOfAnotherVersion, match="a newer version of MyTrading wrote this state"):
+        TradingOrchestrator(config).start()
+    code, _, complaint = said(capsys, "state", "upgrade")
+    assert (code, "found '3'" in complaint) == (1, True)
+    assert not (config.state / "journal").exists()
 
 
 def test_file_that_is_no_database_is_named(config: RunConfig) -> None:

@@ -116,6 +116,7 @@ class ContextBuilder:
             refused=environment.order_refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
             refused_broker=readiness.broker_refusal(state, account),
+            absent_account=readiness.absent_account(state),
             stopping=state.is_stopping,
             level=level,
             level_reason=level_reason,

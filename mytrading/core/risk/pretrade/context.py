@@ -61,6 +61,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     wrong_mode: str = ""
     refused_broker: str = ""
     """Reason that the account's broker gets no entries at all."""
+    absent_account: str = ""
+    """What an account holds that is not in this run."""
     stopping: bool = False
     """`mytrading down` has begun."""
     level: TradingLevel = TradingLevel.NORMAL

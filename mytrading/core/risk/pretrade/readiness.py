@@ -127,6 +127,21 @@ def broker_refusal(state: RiskState, account: str) -> str:
     return entry_refusal(account, state.broker_of(account), state.environment.accepted_brokers)
 
 
+def absent_holdings(state: RiskState) -> dict[str, str]:
+    """Return what is held in accounts that are not in this run, as text by account: nothing can guard or close it."""
+    here, found = state.environment.order_accounts, dict[str, list[str]]()
+    for one in state.open_positions() if here else ():
+        if one.account not in here:
+            found.setdefault(one.account, []).append(f"{one.strategy} {one.quantity:+d} {one.instrument} {one.product}")
+    return {account: ", ".join(sorted(texts)) for account, texts in found.items()}
+
+
+def absent_account(state: RiskState) -> str:
+    """Return why nothing is entered in any account while an account that is not in this run holds something."""
+    found = absent_holdings(state)
+    return "; ".join(f"account {account} is not in this run and holds {held}" for account, held in found.items())
+
+
 def session_lost(state: RiskState, account: str) -> str:
     """Return the error with which an account's server refuses every read of its books; empty if it answers."""
     health = state.health.get(account)

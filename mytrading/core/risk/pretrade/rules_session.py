@@ -112,6 +112,9 @@ READINESS: tuple[Rule, ...] = (
          "wrong_mode"),
     Rule("BROKER_REFUSED", "The account's broker cannot keep a stop, or its books cannot be believed (brokers.md).",
          "ACCEPTED_BROKERS", lambda case: case.refused_broker, "refused_broker"),
+    Rule("ACCOUNT_ABSENT", "An account that was renamed or removed still holds something of ours.", "",
+         lambda case: case.absent_account and f"{case.absent_account}; name the account again, or `mytrading positions "
+         "settle`", "absent_account"),
     Rule("STOPPING", "The stack is being stopped: `mytrading down` has begun.", "",
          lambda case: "`mytrading down` stops the stack, which enters nothing any more; `mytrading up` starts it again"
          if case.stopping else "", "stopping"),

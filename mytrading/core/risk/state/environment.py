@@ -63,6 +63,8 @@ class RiskEnvironment:
         self.accepted_brokers: tuple[str, ...] = ()
         self.names_brokers = False
         """True if nothing is entered before an account's server has named its broker."""
+        self.order_accounts: frozenset[str] = frozenset()
+        """The accounts whose orders this run can send; empty: all that are asked for."""
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")

@@ -182,9 +182,9 @@ def test_window_of_ordinary_hours_is_in_order_on_the_day_of_a_special_session() 
 
 
 def test_addresses_of_senders_are_addresses() -> None:
-    assert read_senders('[addresses]\ntradingview = ["52.89.214.238"]\n') == {"tradingview": ("52.89.214.238",)}
+    assert read_senders({"addresses": {"tradingview": ["52.89.214.238"]}}) == {"tradingview": ("52.89.214.238",)}
     with pytest.raises(ValueError, match="tradingview: expected addresses, found somewhere"):
-        read_senders('[addresses]\ntradingview = ["somewhere"]\n')
+        read_senders({"addresses": {"tradingview": ["somewhere"]}})
 
 
 def test_contract_by_rule_names_its_underlying() -> None:

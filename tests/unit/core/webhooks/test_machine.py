@@ -28,12 +28,16 @@ class Held:
     def __init__(self, **units: int) -> None:
         self.held = {f"NSE:{name}": count for name, count in units.items()}
         self.stopped = 0
+        self.emptied = 0
 
     def units(self, strategy: str, instrument: str) -> int | None:
         return self.held.get(instrument, 0)
 
     def stopped_machine_ns(self, strategy: str, instrument: str) -> int:
         return self.stopped
+
+    def emptied_machine_ns(self, strategy: str, instrument: str) -> int:
+        return self.emptied
 
 
 def test_accepted_alert_is_a_target_of_its_strategy() -> None:
@@ -135,6 +139,101 @@ def test_signature_of_a_refused_alert_counts_no_second_time() -> None:
     assert verdicts(receiver.send(signed)) == ["WEBHOOK_LOCKED"]
     receiver.machine.environment.webhooks = {"alerts": webhook()}
     assert verdicts(receiver.send(replace(signed, id="2", status="s2"))) == ["STALE_SIGNATURE"]
+
+
+def sized(action: str, size: int) -> str:
+    """An alert as many send it: a size, and neither time nor id."""
+    return f'{{"symbol": "SBIN", "action": "{action}", "position_size": {size}}}'
+
+
+@pytest.mark.parametrize("sender", ["tradingview", "generic"])
+@pytest.mark.parametrize("between", [sized("buy", 20), sized("sell", -20), sized("buy", 10)])
+def test_exit_of_the_same_words_is_carried_out_again_while_something_is_held(sender: str, between: str) -> None:
+    """Buy, exit, enter, exit within the window of duplicates: the second exit has the words of the first."""
+    receiver = Receiver(webhook(sender=sender, mode="BOTH", duplicate_seconds=60))
+    receiver.machine.environment.holdings = held = Held()
+    for body, units in ((sized("buy", 10), 10), (sized("sell", 0), 0), (between, 20)):
+        assert verdicts(receiver.post(body)[1]) == ["accepted"]
+        held.held["NSE:SBIN"] = units
+        receiver.wait(3)
+    (signal,) = signals(receiver.post(sized("sell", 0))[1])
+    assert signal.action is Action.EXIT
+    receiver.restart()
+    receiver.wait(3)
+    assert signals(receiver.post(sized("sell", 0))[1]), "also while the exit is on its way"
+    held.held["NSE:SBIN"] = 0
+    receiver.wait(3)
+    assert not signals(receiver.post(sized("sell", 0))[1]), "and never once all is flat"
+
+
+@pytest.mark.parametrize("between", ["sell", "other words", "nothing"])
+def test_entry_of_the_same_words_is_a_duplicate_while_no_other_alert_came_between(between: str) -> None:
+    receiver = Receiver(webhook(mode="BOTH", duplicate_seconds=60, symbols=THREE))
+    receiver.machine.environment.holdings = held = Held()
+    assert verdicts(receiver.post(sized("buy", 10))[1]) == ["accepted"]
+    receiver.wait(2)
+    receiver.post(sized("buy", 10).replace("SBIN", "INFY"))  # another symbol's alert says nothing of this one
+    if between == "sell":
+        receiver.post(sized("sell", 0))
+        receiver.restart()
+    elif between == "other words":
+        receiver.post(sized("sell", -5))
+    held.held["NSE:SBIN"] = 0
+    receiver.wait(2)
+    expected = ["duplicate"] if between == "nothing" else ["accepted"]
+    assert verdicts(receiver.post(sized("buy", 10))[1]) == expected
+
+
+@pytest.mark.parametrize("own", ['"id": "7"', '"time": "2026-01-07T10:00:03"'])
+def test_entry_with_an_id_or_a_time_that_comes_late_is_a_duplicate_whatever_came_between(own: str) -> None:
+    receiver = Receiver(webhook(mode="BOTH", duplicate_seconds=60))
+    entry = sized("buy", 10).replace("}", f", {own}}}")
+    assert verdicts(receiver.post(entry)[1]) == ["accepted"]
+    receiver.wait(2)
+    assert verdicts(receiver.post(sized("sell", 0))[1]) == ["accepted"]
+    receiver.wait(2)
+    assert verdicts(receiver.post(entry)[1]) == ["duplicate"]
+
+
+def test_what_is_held_is_not_there_while_an_exit_of_it_is_not_done() -> None:
+    """The entry behind an exit was denied; the next one of the same size is not "nothing to do"."""
+    receiver = Receiver(webhook(mode="BOTH", duplicate_seconds=0))
+    receiver.machine.environment.holdings = held = Held(SBIN=10)
+    held.emptied = receiver.machine_ns - SECOND
+    for body in (sized("buy", 10), sized("sell", 0), sized("buy", 10)):
+        receiver.wait(5)
+        assert verdicts(receiver.post(body)[1]) == ["accepted"]
+    receiver.wait(5)
+    assert verdicts(receiver.post(sized("buy", 10))[1]) == ["accepted"]
+    receiver.rows = [receiver.machine.snapshot("2026-01-08")]
+    receiver.restart()
+    receiver.wait(5)
+    assert verdicts(receiver.post(sized("buy", 10))[1]) == ["accepted"]
+    held.emptied = receiver.machine_ns
+    receiver.wait(5)
+    assert verdicts(receiver.post(sized("buy", 10))[1]) == ["no_op"]
+
+
+@pytest.mark.parametrize(
+    ("product", "exit_", "entry"),
+    [("CNC", "accepted", "OUTSIDE_WINDOW"), ("MIS", "OUTSIDE_WINDOW", "OUTSIDE_WINDOW")],
+)
+@pytest.mark.parametrize(
+    "moment", [at("15:31:00"), at("11:00:00", date(2026, 1, 10)), at("11:00:00", date(2026, 1, 26))]
+)
+def test_exit_of_what_stays_over_night_is_taken_while_the_exchange_is_closed(
+    product: str, exit_: str, entry: str, moment: int
+) -> None:
+    row = f'[[symbols]]\nsymbol = "SBIN"\ninstrument = "NSE:SBIN"\nquantity = 10\nproduct = "{product}"\n'
+    receiver = Receiver(webhook(symbols=row, intraday=product == "MIS"))
+    receiver.machine.environment.holdings = Held(SBIN=10)
+    assert verdicts(receiver.post(BUY)[1]) == ["accepted"]
+    receiver.now = moment
+    rows = receiver.post(SELL)[1]
+    assert verdicts(rows) == [exit_]
+    assert [signal.action for signal in signals(rows)] == ([Action.EXIT] if exit_ == "accepted" else [])
+    receiver.wait(60)
+    assert verdicts(receiver.post(BUY)[1]) == [entry]
 
 
 def test_refused_alert_may_be_sent_again() -> None:

@@ -18,7 +18,7 @@ from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION
 from mytrading.runtime.daemon.machine_daemon import RECOVERING, MachineDaemon
-from mytrading.runtime.daemon.market_hours import MarketHours
+from mytrading.runtime.daemon.market_tables import MarketTables
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Cursor, Entry, Journal, Row
 
@@ -42,7 +42,7 @@ class Router(MachineDaemon):
     """The harness around the order machine, without a broker."""
 
     def __init__(self, config: RunConfig) -> None:
-        self.orders = FiledOrders(OmsLimits(), MarketHours(config, keep=False))
+        self.orders = FiledOrders(OmsLimits(), MarketTables(config, keep=False))
         super().__init__("router", config, self.orders)
         self.rows = OrderRows()
 
