@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mytrading.core.oms import OmsLimits
+from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, TradingLevel
@@ -102,3 +104,25 @@ def test_fill_of_an_entry_that_came_back_is_owned_and_what_is_left_of_it_withdra
         bench.cancel(call)
     reads_apart(bench, 12)
     assert (placed.filled, placed.open) == (20, False)
+
+
+def test_fill_of_a_replaced_entry_that_came_back_is_taken_off_its_replacement() -> None:
+    bench = OrderBench(OmsLimits(modify=ModifyRules(in_place=False)))
+    placed = resting_entry(bench)
+    bench.ask_modify("e1", price=91.0)
+    bench.cancel()
+    reads_apart(bench)
+    replacement = bench.accept()
+    assert (replacement.price, replacement.quantity) == (91.0, 50)
+    comes_back(bench, placed)
+    bench.broker.trade(placed, 20, 90.0)
+    bench.report(placed)
+    reads_apart(bench, 2)
+    assert bench.position().quantity == 20
+    left = bench.order(replacement.client_order_id)
+    assert left.evidence.modify.wanted is not None and left.evidence.modify.wanted.quantity == 30
+    for _ in range(4):
+        bench.answer_calls()
+        reads_apart(bench, 12)
+    assert placed.filled == 20 and not placed.open
+    assert sum(one.quantity for one in bench.broker.orders.values() if one.open) <= 30
