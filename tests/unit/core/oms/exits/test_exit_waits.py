@@ -170,7 +170,7 @@ def test_exit_that_is_refused_for_ever_stays_within_the_calls_of_an_hour() -> No
 
 
 def test_entries_end_before_the_orders_of_a_day_do_and_exits_go_on() -> None:
-    bench = OrderBench(OmsLimits(orders_day=5, orders_kept=3))
+    bench = OrderBench(OmsLimits(orders_day=4, orders_kept=3))
     bench.hold("e1", stop_trigger=95.0, stop_limit=94.0)
     bench.accept()
     bench.read()
