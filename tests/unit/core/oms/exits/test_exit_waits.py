@@ -14,7 +14,6 @@ from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 @pytest.fixture
 def bench() -> OrderBench:
     made = OrderBench()
-    made.check_purity = True
     made.hold("e1")
     made.tick(2 * SECOND)
     return made
