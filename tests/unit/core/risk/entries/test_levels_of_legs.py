@@ -1,4 +1,4 @@
-"""Levels that a leg has as distances: counted from the quote that risk holds fresh, never from an older price."""
+"""Legs of an entry: levels that are distances count from the quote that risk holds fresh; what a broken basket is worth."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 from mytrading.core.engine.contract_selection import resolve_legs
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import PlaceEntry, SignalDenied
-from mytrading.messages.enums import OrderType
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import OrderState, OrderType, Severity
 from mytrading.messages.leg_plan import LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
 from mytrading.messages.signals import Leg
-from tests.kit.risk_basket_bench import Basket, entries
+from tests.kit.risk_basket_bench import HEDGE, SOLD, Basket, entries
 from tests.kit.risk_bench import CALL, NEAR, WATCH
 
 POINTS = StopKind.POINTS
@@ -93,3 +94,17 @@ def test_limit_whose_distance_leaves_no_tick_is_denied_with_the_price() -> None:
     assert "ORDER_TYPE" in denied.codes
     assert f"less than one tick while {CALL} trades at 2; ask for less" in denied.message
     assert entries(rows) == []
+
+
+@pytest.mark.parametrize(("filled", "severity"), [(False, Severity.WARNING), (True, Severity.CRITICAL)])
+def test_basket_of_which_no_leg_was_at_the_broker_was_a_critical_alert(filled: bool, severity: Severity) -> None:
+    bench = Basket(tries=0)
+    (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
+    failed = hedge
+    if filled:
+        (failed,) = entries(bench.filled(hedge))
+    before = len(bench.rows)
+    bench.report_order(failed, OrderState.DENIED)
+    bench.pass_time(1.0)
+    alerts = [row for row in bench.rows[before:] if isinstance(row, Alert) and row.code == "BASKET_BROKEN"]
+    assert [alert.severity for alert in alerts] == [severity]
