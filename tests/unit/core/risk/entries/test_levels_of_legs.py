@@ -1,4 +1,4 @@
-"""Legs of an entry: levels that are distances count from the quote that risk holds fresh; what a broken basket is worth."""
+"""Legs of an entry: distances count from the quote that risk holds fresh; how loud a broken basket is."""
 
 from __future__ import annotations
 
