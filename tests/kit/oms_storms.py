@@ -236,7 +236,9 @@ class Storm:
     def _fate(self, call: OpenCall) -> _Fate:
         rng, slow = self.rng, self.rng.uniform(0.0, 4.0)
         if self._away:
-            return _Fate(slow if rng.random() < 0.2 else None, 4.0, rng.choice((Outcome.UNKNOWN, Outcome.NOT_SENT)))
+            if call.order.product is not Product.CNC and rng.random() < 0.2:
+                return _Fate(slow, 4.0, Outcome.UNKNOWN)
+            return _Fate(None, 4.0, rng.choice((Outcome.UNKNOWN, Outcome.NOT_SENT)))
         lies = Outcome.ACCEPTED if call.call is not Call.PLACE else Outcome.UNKNOWN
         return rng.choices(
             (
@@ -461,6 +463,7 @@ class Storm:
     def _turn_day(self, *, rows_for: int = 0, ids_again: bool = False) -> None:
         """Yesterday's rows are shown for so many seconds of the new day; `ids_again`: its ids begin anew."""
         bench = self.bench
+        self._show_deliveries()
         self._evening()
         self._due.clear()
         self._lag_until = 0
@@ -484,15 +487,30 @@ class Storm:
         for call in bench.calls:
             self._in(self.rng.uniform(0.0, 3.0), partial(self._answer, call, _Fate(None, 0.0, Outcome.UNKNOWN), {}))
 
+    def _show_deliveries(self) -> None:
+        """The books of the evening are read where shares were traded for delivery: those of later days lack them."""
+        traded = any(placed.product is Product.CNC for placed in self._todays())
+        if traded and not self._away:
+            self._stale_books.clear()
+            self._lag_until = 0
+            for _ in range(4):
+                self.bench.tick(2 * SECOND)
+                self.bench.read()
+
+    def _todays(self) -> list[Placed]:
+        return [placed for placed in self.bench.broker.orders.values() if placed.gone_at == NEVER]
+
     def _evening(self) -> None:
         """Each call that is still out reaches the broker or does not, and some of what rests there is filled."""
         for call in self.bench.calls:
             self._met.add(id(call))
             self._kept.append(call)
+            if call.order.product is Product.CNC:
+                continue
             if id(call) not in self._reached and self.rng.random() < 0.5:
                 self._reach(call, {})
         for placed in list(self.bench.broker.orders.values()):
-            if placed.status is BrokerStatus.OPEN and self.rng.random() < 0.3:
+            if placed.status is BrokerStatus.OPEN and placed.product is Product.MIS and self.rng.random() < 0.3:
                 self._trade(placed, self.rng.choice((10, 1000)))
 
     def _act_oldrows(self, _instrument: str, _owner: str) -> None:
@@ -510,7 +528,8 @@ class Storm:
 
     def _act_away(self, _instrument: str, _owner: str) -> None:
         """The server is away from before the close until after the open of the next day."""
-        if not self._away and not self._squares_off_at:
+        delivering = any(placed.open and placed.product is Product.CNC for placed in self._todays())
+        if not self._away and not self._squares_off_at and not delivering:
             self._away = True
             self._in(self.rng.choice((2, 5, 15)), self._close_session)
             self._in(self.rng.choice((16, 20)), self._end_day)
@@ -609,6 +628,8 @@ class Storm:
     def _act_delivery(self, _instrument: str, _owner: str) -> None:
         """Shares are bought for delivery, guarded, and sold on the same day or on a later one."""
         rest = [p for p in self.bench.broker.orders.values() if p.open and p.instrument == DELIVERED]
+        if self._away:
+            return
         what = self.rng.choice(("enter", "trade", "trade", "close"))
         terms: dict[str, Any] = {"instrument": DELIVERED, "product": Product.CNC, "strategy": "s1"}
         if what == "enter" and not rest:

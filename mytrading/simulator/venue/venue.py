@@ -380,11 +380,11 @@ class SimulatedVenue:
 
     def _pause_quotes(self, changes: ExchangeChanges) -> None:
         """Begin a silence of all quotes if a change closes a position, or ends an order, and the fault says so."""
-        if (pause := self.faults.get("quotes_pause")) is None:
+        if (known := self.faults.get("quotes_pause")) is None:
             return
-        ended = pause.flag("ended") and any(not order.is_live for order in changes.orders)
-        if ended or any(not position.quantity for position in changes.positions):
-            self.faults.fire("quotes_pause")
+        ended = known.flag("ended") and any(not order.is_live for order in changes.orders)
+        closed = any(not position.quantity for position in changes.positions)
+        if (ended or closed) and (pause := self.faults.fire("quotes_pause")) is not None:
             self._silent_until = self.clock.now() + int(pause.number("seconds") * SECOND)
 
     def is_hidden(self, order: BookOrder) -> bool:
@@ -473,8 +473,10 @@ class SimulatedVenue:
 
     def advance(self) -> None:
         """Apply to the books what is due by the clock: square-off, close, new day."""
-        now = self.clock.now()
+        now, settled = self.clock.now(), self.exchange.books.account.settled
         if (changes := self.exchange.advance(now, self.mark, self._settlement, self._mark_at)) is not None:
+            if changes.account.settled and not settled:
+                self.faults.fire("settled_late")
             self._save(changes)
 
     def _mark_at(self, instrument: str, at: int) -> Mark | None:
