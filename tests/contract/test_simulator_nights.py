@@ -21,8 +21,10 @@ from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulat
 from tests.kit.waiting import eventually
 
 FRIDAY, MONDAY = "2026-11-20", "2026-11-23"
+WEDNESDAY = "2026-11-25"
+"""The next trading day: Tuesday is a holiday."""
 FUTURE, PUT = "NIFTY29DEC26FUT", "NIFTY01DEC2626000PE"
-EXPIRING, STRIKE = "NIFTY23NOV2626000PE", 26000.0
+EXPIRING, STRIKE = "NIFTY23NOV2627000PE", 27000.0
 LOT = 65
 BOOKS = ("orderbook", "tradebook", "positionbook")
 
@@ -152,14 +154,17 @@ def test_expired_contract_leaves_without_order_or_trade_at_what_its_underlying_i
     with at(tmp_path, f"{MONDAY} 15:28") as before:
         order(before, EXPIRING, "BUY")
         paid = float(books(before)["tradebook"][0]["average_price"])
-    with at(tmp_path, f"{MONDAY} 15:29", speed=200, fault="settled_late:minutes=5") as evening:
-        eventually(lambda: books(evening)["positionbook"] == [], 30)
-        left = market_ns(evening)
-        shown = books(evening)
-        worth = max(STRIKE - quote(evening, "NIFTY", "NSE_INDEX")["ltp"], 0.0)
-        assert cash(evening) == pytest.approx(STARTING_CASH + (worth - paid) * LOT, abs=0.05 * LOT)
-    assert (len(shown["orderbook"]), len(shown["tradebook"])) == (1, 1), "the purchase alone"
-    assert left % (86_400 * SECOND) >= (15 * 60 + 35 - 330) * 60 * SECOND, "five minutes after the close of 15:30"
+    fault = "settled_late:seconds=300"
+    with at(tmp_path, f"{MONDAY} 15:42", fault=fault) as closed:
+        assert [row["quantity"] for row in books(closed)["positionbook"]] == [LOT], "the close was at 15:40"
+    with at(tmp_path, f"{MONDAY} 15:46", fault=fault) as settled:
+        shown = books(settled)
+        assert shown["positionbook"] == []
+        assert (len(shown["orderbook"]), len(shown["tradebook"])) == (1, 1), "the purchase alone"
+        left = cash(settled)
+    with at(tmp_path, f"{WEDNESDAY} 09:20") as later:
+        worth = STRIKE - quote(later, "NIFTY", "NSE_INDEX")["prev_close"]
+        assert left == pytest.approx(STARTING_CASH + (worth - paid) * LOT, abs=0.05 * LOT)
 
 
 def test_trade_book_shows_a_trade_seconds_after_the_order_book_has_shown_its_fill(tmp_path: Path) -> None:

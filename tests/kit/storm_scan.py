@@ -1,7 +1,7 @@
 """Storms of many seeds on all processors, and a table of what went wrong by kind, each with its seeds.
 
 `make storms SEEDS=1-3000 ARGS="--draws all"` runs it (`python -m tests.kit.storm_scan`). A finding is a seed: the same
-seed and draws give the same storm again. An interrupt (Ctrl-C) ends it with the table of the seeds that are done.
+seed and draws give the same storm again. An interrupt (Ctrl-C, SIGTERM) ends it with the table of what is done.
 """
 
 from __future__ import annotations
@@ -115,6 +115,7 @@ def scan(
 def _ignore_interrupt() -> None:
     """An interrupt of the terminal reaches every process of the group; the scan itself ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def table(run: int, findings: list[Finding]) -> str:
@@ -141,6 +142,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Scan, with progress on standard error; 1 if anything was found, else 0."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began, shown, run = time.monotonic(), 0.0, 0
     findings: list[Finding] = []
     storms = scan(asked.seeds, asked.draws, asked.processes)

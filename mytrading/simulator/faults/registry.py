@@ -175,8 +175,8 @@ _ALL = (
            "in analyze mode keeps live NRML orders over the night, as the sandbox does: from 03:00 on the order book "
            "hides them, yet they fill, `orderstatus` shows them and `cancelorder` ends them", FOR_GOOD, instrument=""),
     _fault(Target.CLOSES, "settled_late",
-           "settles expired contracts, and ends their orders, so many `minutes` after the close", FOR_GOOD,
-           minutes=10.0),
+           "settles expired contracts, and ends their orders, so many `seconds` after the close", FOR_GOOD,
+           seconds=2.0),
     _fault(Target.QUOTES, "ws_drop", "closes all WebSocket connections: at once, then with each next quote"),
 )  # fmt: skip
 FAULTS: Mapping[str, FaultKind] = MappingProxyType({fault.name: fault for fault in _ALL})

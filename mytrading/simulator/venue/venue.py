@@ -399,7 +399,7 @@ class SimulatedVenue:
 
     def _settles_after(self) -> int:
         late = self.faults.get("settled_late")
-        return int(late.number("minutes") * MINUTE) if late is not None else 0
+        return int(late.number("seconds") * SECOND) if late is not None else 0
 
     def _send_update(self, order: BookOrder) -> None:
         if self.analyze:
