@@ -644,9 +644,10 @@ class Storm:
 
     def _decide(self) -> None:
         """A person looks at the broker and ends the doubts that are left; of twins, the rows that are nobody's yet."""
+        earlier = {placed.client_order_id for placed in self.bench.broker.archive}  # their ids are others' today
         for order in self.bench.machine.orders():
             if order.state is OrderState.UNKNOWN:
-                bound = {other.broker_order_id for other in self.bench.machine.orders()}
+                bound = {o.broker_order_id for o in self.bench.machine.orders() if o.client_order_id not in earlier}
                 alike = [p for p in self.bench.broker.orders.values() if p.client_order_id == order.client_order_id]
                 self.bench.step(
                     ResolveRequested(
