@@ -258,6 +258,9 @@ class Storm:
     def _reach(self, call: OpenCall, known: dict[str, str]) -> None:
         self._reached.add(id(call))
         broker, order = self.bench.broker, call.order
+        if self._away and order.product is Product.CNC:
+            known["done"] = "the server is away"
+            return
         if call.call is Call.PLACE:
             if self._crossed(order):
                 known["done"] = TRIGGER_CROSSED
@@ -529,7 +532,9 @@ class Storm:
     def _act_away(self, _instrument: str, _owner: str) -> None:
         """The server is away from before the close until after the open of the next day."""
         delivering = any(placed.open and placed.product is Product.CNC for placed in self._todays())
+        delivering = delivering or any(call.order.product is Product.CNC for call in self.bench.calls)
         if not self._away and not self._squares_off_at and not delivering:
+            self._show_deliveries()
             self._away = True
             self._in(self.rng.choice((2, 5, 15)), self._close_session)
             self._in(self.rng.choice((16, 20)), self._end_day)
