@@ -44,6 +44,8 @@ ACCOUNT = "main"
 CALL_EVENTS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 """Events of an order that stand for a call at the broker."""
 NEVER = 10**18
+FOREVER = 2**63 - 1
+"""Later than any time, of clocks that count from 1970 too."""
 
 JOURNALED = (
     PlaceEntry,
@@ -96,7 +98,7 @@ class Placed:
     modifies: int = 0
     triggered: bool = False
     words: Words = USUAL_WORDS
-    gone_at: int = NEVER
+    gone_at: int = FOREVER
     """Time from which the books no longer show it."""
     placed_at: int = 0
     stranger: bool = False

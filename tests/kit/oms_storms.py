@@ -25,8 +25,8 @@ from tests.kit.fake_broker import (
     ACCOUNT,
     BECOMES_LIMIT,
     CALL_EVENTS,
+    FOREVER,
     MS,
-    NEVER,
     OPEN_ALL_ALONG,
     SECOND,
     TELLS_TRIGGERED,
@@ -196,7 +196,7 @@ class Storm:
         self._locked.clear()
         self._away, self._empty_until, self.bench.session_open = False, 0, True
         for placed in self.bench.broker.orders.values():
-            placed.gone_at = placed.gone_at if placed.gone_at == NEVER else 0
+            placed.gone_at = placed.gone_at if placed.gone_at == FOREVER else 0
         for placed in self.bench.broker.archive:
             placed.gone_at = 0
 
@@ -501,7 +501,7 @@ class Storm:
                 self.bench.read()
 
     def _todays(self) -> list[Placed]:
-        return [placed for placed in self.bench.broker.orders.values() if placed.gone_at == NEVER]
+        return [placed for placed in self.bench.broker.orders.values() if placed.gone_at == FOREVER]
 
     def _evening(self) -> None:
         """Each call that is still out reaches the broker or does not, and some of what rests there is filled."""
