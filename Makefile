@@ -48,7 +48,7 @@ DRAWN := $(or $(SEED),$(BEGAN))
 AGAIN = echo '$@: what is random is drawn from the seed $(DRAWN); the same again: make $@ SEED=$(DRAWN)'
 ARGS ?=
 
-.PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak engines fuzz flood chaos brokers bench bench-peers bench-console pictures lint clean distclean
+.PHONY: help setup console test-console browser-where-found paper test test-fast test-side-by-side test-stacks types test-all coverage soak storms engines fuzz flood chaos brokers bench bench-peers bench-console pictures lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -60,6 +60,7 @@ help:
 	@echo 'make test-all    as `make test`, with chaos, the tests that take long, and all random examples; SEED=2 repeats them'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000, SEED=2'
+	@echo 'make storms      stormy days of the order machine by seed, what went wrong by kind; SEEDS=1-3000, ARGS="--draws all"'
 	@echo 'make engines     backtests of random strategies by the lean engine and by the machines; EXAMPLES=5000, SEED=2'
 	@echo 'make fuzz        whatever may come from outside, to every parser and daemon; CASES=100000, SEED=2'
 	@echo 'make flood       10,000 signals in 60 s: no limit exceeded, none lost; SIGNALS=, SECONDS='
@@ -154,6 +155,9 @@ coverage: $(STAMP)
 soak: $(STAMP)
 	@$(AGAIN)
 	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 --hypothesis-seed=$(DRAWN) tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)
+
+storms: $(STAMP)
+	@$(BIN)/python -m tests.kit.storm_scan --seeds $(or $(SEEDS),1-200) $(ARGS)
 
 engines: $(STAMP)
 	@$(AGAIN)

@@ -15,7 +15,7 @@ from mytrading.simulator.venue.event_log import FAULT, LoggedEvent
 HARMLESS = frozenset(
     {
         "ws_mute", "ws_stall", "ws_drop", "ws_corrupted", "ws_reordered", "ws_duplicated", "price_wrong", "price_zero",
-        "update_duplicated", "by_hand", "person", "disk", "ws_hostile", "update_hostile",
+        "update_duplicated", "by_hand", "person", "disk", "ws_hostile", "update_hostile", "quotes_pause",
     }
 )  # fmt: skip
 """Faults that do not touch the way from a fill to its stop, and so excuse nothing."""

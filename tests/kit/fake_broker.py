@@ -44,6 +44,8 @@ ACCOUNT = "main"
 CALL_EVENTS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 """Events of an order that stand for a call at the broker."""
 NEVER = 10**18
+FOREVER = 2**63 - 1
+"""Later than any time, of clocks that count from 1970 too."""
 
 JOURNALED = (
     PlaceEntry,
@@ -96,13 +98,23 @@ class Placed:
     modifies: int = 0
     triggered: bool = False
     words: Words = USUAL_WORDS
+    gone_at: int = FOREVER
+    """Time from which the books no longer show it."""
+    placed_at: int = 0
+    stranger: bool = False
+    """Of a person at the terminal or of the broker itself, with terms that an order of ours may have too."""
 
     @property
     def open(self) -> bool:
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
     def row(
-        self, names_filled: bool, tagged: bool, names_price: bool = True, word: BrokerStatus | None = None
+        self,
+        names_filled: bool,
+        tagged: bool,
+        names_price: bool = True,
+        word: BrokerStatus | None = None,
+        names_time: bool = False,
     ) -> BrokerOrder:
         """Its row in the order book; the stream's update says the same. `word`: a status in place of the true one."""
         words = self.words
@@ -124,6 +136,7 @@ class Placed:
             order_type=kind,
             price=self.price,
             trigger_price=self.trigger_price,
+            time_ns=self.placed_at if names_time else 0,
         )
 
 
@@ -166,6 +179,12 @@ class FakeBroker:
     """Books (orders, trades, positions) that are answered with success and no rows."""
     products: dict[Product, Product] = field(default_factory=dict)
     """The product under which the position book shows each, where it is another one."""
+    names_time: bool = False
+    """Rows of orders name the time at which they were placed."""
+    archive: list[Placed] = field(default_factory=list)
+    """Orders of earlier days whose ids are used again (`begin_day`)."""
+    holdings: dict[str, int] = field(default_factory=dict)
+    """Delivered units by instrument, which no position book shows."""
 
     def place(self, order: Order, at: int, booked_at: int = 0) -> Placed:
         number = f"B{len(self.orders) + 1}"
@@ -182,6 +201,7 @@ class FakeBroker:
             trigger_price=order.trigger_price,
             status=BrokerStatus.TRIGGER_PENDING if order.order_type is OrderType.SL else BrokerStatus.OPEN,
             words=self.words,
+            placed_at=at,
         )
         self.orders[number] = placed
         self.placements[order.client_order_id] = self.placements.get(order.client_order_id, 0) + 1
@@ -206,6 +226,61 @@ class FakeBroker:
         side = Side.BUY if units > 0 else Side.SELL
         self.orders[number] = Placed(number, number, instrument, side, abs(units), product)
         self.trade(self.orders[number], abs(units), 100.0)
+
+    def stranger(
+        self,
+        like: Order | Placed,
+        at: int,
+        order_type: OrderType = OrderType.MARKET,
+        side: Side | None = None,
+        quantity: int = 0,
+    ) -> Placed:
+        """An order of nobody here is placed with the instrument, product, side and quantity of `like`, and rests."""
+        number = f"S{len(self.orders) + 1}"
+        self.orders[number] = Placed(
+            number,
+            number,
+            like.instrument,
+            side or like.side,
+            quantity or like.quantity,
+            like.product,
+            order_type=order_type,
+            price=100.0 if order_type is OrderType.LIMIT else 0.0,
+            booked_at=at,
+            placed_at=at,
+            stranger=True,
+        )
+        return self.orders[number]
+
+    def square_off(self, at: int) -> list[Placed]:
+        """The broker ends every order of MIS and closes every position of it; returns the orders that it did so by."""
+        for placed in self.orders.values():
+            if placed.product is Product.MIS:
+                self.drop(placed)
+        made = []
+        for (instrument, product), net in list(self.net.items()):
+            if product is Product.MIS and net:
+                side = Side.SELL if net > 0 else Side.BUY
+                number = f"A{len(self.orders) + 1}"
+                like = Placed(number, number, instrument, side, abs(net), product)
+                made.append(self.stranger(like, at))
+                self.trade(made[-1], abs(net), 100.0)
+        return made
+
+    def begin_day(self, at: int, *, rows_until: int = 0, ids_again: bool = False) -> None:
+        """Day orders end, the books begin anew and delivered shares leave the position book.
+
+        Yesterday's rows are shown until `rows_until`. With `ids_again` today's orders begin at the first id again.
+        """
+        for placed in self.orders.values():
+            self.drop(placed, BrokerStatus.EXPIRED)
+            placed.gone_at = min(placed.gone_at, max(rows_until, at))
+        for instrument, product in [key for key in self.net if key[1] is Product.CNC]:
+            units = self.net.pop((instrument, product))
+            self.holdings[instrument] = self.holdings.get(instrument, 0) + units
+        if ids_again:
+            self.archive += self.orders.values()
+            self.orders = {}
 
     def trigger(self, placed: Placed) -> None:
         """The price has come to a stop: it is an open limit order now."""
@@ -247,7 +322,7 @@ class FakeBroker:
             self.place(order, at)
 
     def books(self, at: int) -> BooksRead:
-        booked = [placed for placed in self.orders.values() if placed.booked_at <= at]
+        booked = [placed for placed in self.known() if placed.booked_at <= at < placed.gone_at]
         shown = [placed for placed in booked if placed.id not in self.left_out]
         hidden = [placed for placed in booked if placed.id in self.left_out]
         nameless = [UnreadRow(book="orders", broker_order_id=placed.id) for placed in hidden]
@@ -258,7 +333,7 @@ class FakeBroker:
             began_machine_ns=at,
             ended_machine_ns=at,
             orders=tuple(
-                placed.row(self.names_filled, self.tags, self.names_price, self.untrue.get(placed.id))
+                placed.row(self.names_filled, self.tags, self.names_price, self.untrue.get(placed.id), self.names_time)
                 for placed in shown
             ),
             trades=tuple(self._trades(placed) for placed in shown if placed.filled),
@@ -277,6 +352,10 @@ class FakeBroker:
         read = replace(read, **dict.fromkeys(sorted(self.empty), ()))
         self.past.append((at, read))
         return read
+
+    def known(self) -> list[Placed]:
+        """All orders; of those with one id, only today's."""
+        return [placed for placed in self.archive if placed.id not in self.orders] + list(self.orders.values())
 
     def _trades(self, placed: Placed) -> BrokerTrades:
         units = {"fill": placed.filled, "order": placed.quantity, "none": 0}[self.trade_rows]
@@ -539,7 +618,8 @@ class OrderBench:
         """Check that each stop that counts as triggered has, or has filled in part."""
         for order in self.machine.state.orders.values():
             if order.state is OrderState.TRIGGERED:
-                placed = self.broker.orders[order.broker_order_id]
+                ours = [p for p in self.broker.archive if p.client_order_id == order.client_order_id]
+                placed = ours[0] if ours else self.broker.orders[order.broker_order_id]
                 assert placed.triggered or placed.filled, f"{order.client_order_id} waits for its trigger"
 
     def entry_type(self, name: str) -> OrderType:

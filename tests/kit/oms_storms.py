@@ -1,31 +1,32 @@
 """A stormy day for the order machine: calls that take seconds, books that lag one at a time, updates sent again.
 
-Used by `test_oms_storms`. All that happens follows from a seed. Calls reach the broker and are answered at their own
-times, so that a cancel crosses a fill, a change a cancel, and a death of the router both.
+Used by `test_oms_storms` and by the scan of many seeds (`storm_scan`). All that happens follows from a seed. Calls
+reach the broker and are answered at their own times, so that a cancel crosses a fill, a change a cancel, and a death of
+the router both. Acts of weight 0 draw nothing: the same seed and weights give the same storm whatever acts are added.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.orders.state_machine import ModifyRules, is_live
+from mytrading.core.orders.state_machine import ABSENT, ModifyRules, is_live
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.brokers import PLAIN, BrokerRules
-from mytrading.messages.control import FlattenRequested, ResolveRequested, WithdrawRequested
+from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged
-from mytrading.messages.reports import BrokerOrder, OrderReport
+from mytrading.messages.reports import BooksRead, BrokerOrder, OrderReport
 from tests.kit.fake_broker import (
     ACCOUNT,
     BECOMES_LIMIT,
     CALL_EVENTS,
+    FOREVER,
     MS,
-    NEVER,
     OPEN_ALL_ALONG,
     SECOND,
     TELLS_TRIGGERED,
@@ -68,8 +69,44 @@ ACTS = {
     "flatten": 0.1,
     "hand": 0.3,
     "night": 0.02,
+    "oldrows": 0.0,
+    "ids": 0.0,
+    "empty": 0.0,
+    "away": 0.0,
+    "ended": 0.0,
+    "tradelag": 0.0,
+    "orderlag": 0.0,
+    "stranger": 0.0,
+    "squareoff": 0.0,
+    "claim": 0.0,
+    "band": 0.0,
+    "delivery": 0.0,
 }
 """Acts of a step, with their weights."""
+OLD_NIGHTS = {"night": 1.5, "lag": 1.0, "hand": 1.0}
+"""Weights of a storm over several days with position books that lag."""
+NIGHT_ACTS = {
+    **OLD_NIGHTS,
+    "night": 0.3,
+    "oldrows": 0.3,
+    "ids": 0.2,
+    "empty": 0.3,
+    "away": 0.3,
+    "ended": 0.2,
+    "tradelag": 1.0,
+    "orderlag": 0.5,
+    "stranger": 0.7,
+    "squareoff": 0.2,
+    "claim": 0.7,
+    "band": 0.5,
+    "delivery": 1.0,
+}
+"""Weights that turn on all that a broker, its books and people at its terminal may do, over about as many nights."""
+TELLING = 10 * SECOND
+"""After the time in which a lost order may appear: time for its row to be read."""
+DELIVERED = "NSE:E"
+"""Shares that some storms hold for delivery."""
+DELIVERY_PLAN: dict[str, float] = {"stop_trigger": 90.0, "stop_limit": 87.0}
 
 
 class _Fate(NamedTuple):
@@ -83,12 +120,20 @@ class _Fate(NamedTuple):
 class Storm:
     """One day: `run` it, `calm` it, and look at what is left. With `either` one strategy turns from long to short.
 
-    `rules` are what may be believed of the broker, `broker` the form of its books (fields of `FakeBroker`).
+    `rules` are what may be believed of the broker, `broker` the form of its books (fields of `FakeBroker`), `acts`
+    weights in place of those of `ACTS`.
     """
 
     def __init__(
-        self, seed: int, *, either: bool = False, rules: BrokerRules = PLAIN, broker: dict[str, Any] | None = None
+        self,
+        seed: int,
+        *,
+        either: bool = False,
+        rules: BrokerRules = PLAIN,
+        broker: dict[str, Any] | None = None,
+        acts: Mapping[str, float] | None = None,
     ) -> None:
+        self.acts = dict(acts or {})
         self.instruments = (EITHER,) if either else tuple(sorted(SIDES))
         self.rng = random.Random(seed)
         self.by_hand = self.rng.random() < 0.3
@@ -113,6 +158,12 @@ class Storm:
         self._reported: list[BrokerOrder] = []
         self._lag_until = 0
         self._stale_net: tuple[int, dict[tuple[str, Product], int]] = (0, {})
+        self._stale_books: dict[str, tuple[int, Any]] = {}
+        self._away = False
+        self._empty_until = 0
+        self._locked: dict[str, int] = {}
+        self._squares_off_at = 0
+        self._squared_off: list[Placed] = []
         self.bench.read()
 
     # time
@@ -126,6 +177,7 @@ class Storm:
     def calm(self, seconds: int) -> None:
         """All works again, exits fill at once, and a person ends what reading cannot."""
         self.quiet, self._lag_until = True, 0
+        self._all_works_again()
         for turn in range(seconds * SECOND // STEP):
             for placed in list(self.bench.broker.orders.values()):
                 order = self.bench.machine.state.orders.get(placed.client_order_id)
@@ -136,6 +188,17 @@ class Storm:
                 self.bench.read()
             if turn == seconds * SECOND // STEP // 2:
                 self._decide()
+
+    def _all_works_again(self) -> None:
+        if self._squares_off_at or self._away or not self.bench.session_open:
+            self._end_day()
+        self._stale_books.clear()
+        self._locked.clear()
+        self._away, self._empty_until, self.bench.session_open = False, 0, True
+        for placed in self.bench.broker.orders.values():
+            placed.gone_at = placed.gone_at if placed.gone_at == FOREVER else 0
+        for placed in self.bench.broker.archive:
+            placed.gone_at = 0
 
     def _pass(self) -> None:
         bench = self.bench
@@ -172,6 +235,10 @@ class Storm:
 
     def _fate(self, call: OpenCall) -> _Fate:
         rng, slow = self.rng, self.rng.uniform(0.0, 4.0)
+        if self._away:
+            if call.order.product is not Product.CNC and rng.random() < 0.2:
+                return _Fate(slow, 4.0, Outcome.UNKNOWN)
+            return _Fate(None, 4.0, rng.choice((Outcome.UNKNOWN, Outcome.NOT_SENT)))
         lies = Outcome.ACCEPTED if call.call is not Call.PLACE else Outcome.UNKNOWN
         return rng.choices(
             (
@@ -191,17 +258,26 @@ class Storm:
     def _reach(self, call: OpenCall, known: dict[str, str]) -> None:
         self._reached.add(id(call))
         broker, order = self.bench.broker, call.order
+        if self._away and order.product is Product.CNC:
+            known["done"] = "the server is away"
+            return
         if call.call is Call.PLACE:
             if self._crossed(order):
                 known["done"] = TRIGGER_CROSSED
                 return
+            if self._is_locked(order) and order.order_type is OrderType.SL and self.rng.random() < 0.5:
+                known["done"] = "trigger price outside the circuit limit"
+                return
             placed = broker.place(order, self.bench.time, self.bench.time + self._booked_in())
             known["id"] = placed.id
-            if order.order_type is OrderType.MARKET and self.rng.random() < 0.7:
+            if order.order_type is OrderType.MARKET and not self._is_locked(order) and self.rng.random() < 0.7:
                 self._trade(placed, placed.quantity if self.rng.random() < 0.7 else placed.quantity // 2)
             elif order.order_type is OrderType.SL and not self.quiet and self.rng.random() < 0.05:
                 broker.trigger(placed)
             self._tell(placed)
+            return
+        if order.broker_order_id not in broker.orders:
+            known["done"] = "no such order today"
             return
         placed = broker.orders[order.broker_order_id]
         if call.call is Call.CANCEL and not self.quiet and self.rng.random() < 0.1:
@@ -227,13 +303,15 @@ class Storm:
     # the broker's word
 
     def _trade(self, placed: Placed, units: int) -> None:
+        if self._is_locked(placed):
+            return
         self.bench.broker.trade(placed, units, self.rng.choice((99.0, 100.0, 101.5)))
         self._tell(placed)
 
     def _tell(self, placed: Placed) -> None:
         row = placed.row(True, False)
         self._reported.append(row)
-        if self.quiet or self.rng.random() < 0.75:
+        if not self._away and (self.quiet or self.rng.random() < 0.75):
             self._in(0.05 if self.quiet else self.rng.choice((0.05, 0.3, 5.0)), lambda: self._report(row))
 
     def _report(self, row: BrokerOrder) -> None:
@@ -253,12 +331,23 @@ class Storm:
             fields["positions"] = bench.broker.books(bench.time).positions
             bench.broker.past.pop()
             bench.broker.net = net
-        bench.read(source, **fields)
+        bench.read(source, **{**fields, **self._doubtful_books(fields)})
+
+    def _doubtful_books(self, fields: Mapping[str, object]) -> dict[str, object]:
+        """What the books of a read show in place of the truth: nothing, no answer, or what stood there earlier."""
+        books = ("orders", "trades", "positions")
+        if self._away:
+            return {**dict.fromkeys(books), "funds_live": False}
+        if self.bench.time < self._empty_until:
+            return {**dict.fromkeys(books, ()), "funds_live": False}
+        late = {book: rows for book, (until, rows) in self._stale_books.items() if self.bench.time < until}
+        return {book: rows for book, rows in late.items() if book not in fields}
 
     # what people and prices do
 
     def _act(self) -> None:
-        what = self.rng.choices(tuple(ACTS), tuple(ACTS.values()))[0]
+        weights = {**ACTS, **self.acts}
+        what = self.rng.choices(tuple(weights), tuple(weights.values()))[0]
         if what == "hand" and not self.by_hand:
             return
         if what:
@@ -372,13 +461,19 @@ class Storm:
         What was out when the machine slept has reached the broker or not, and no answer says so; nobody tells what was
         filled meanwhile but the positions of the next day.
         """
+        self._turn_day()
+
+    def _turn_day(self, *, rows_for: int = 0, ids_again: bool = False) -> None:
+        """Yesterday's rows are shown for so many seconds of the new day; `ids_again`: its ids begin anew."""
         bench = self.bench
+        self._show_deliveries()
         self._evening()
-        for placed in bench.broker.orders.values():
-            bench.broker.drop(placed, BrokerStatus.EXPIRED)
         self._due.clear()
         self._lag_until = 0
+        self._stale_books.clear()
         bench.time += NIGHT
+        bench.broker.begin_day(bench.time, rows_until=bench.time + rows_for * SECOND, ids_again=ids_again)
+        bench.squares_off_ns = self._squares_off_at = 0
         self.days += 1
         day = f"2026-11-{self.days + 9:02}"
         bench.machine.set_machine_time(bench.time)
@@ -387,8 +482,6 @@ class Storm:
         bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)
         bench.machine.apply(opened)
         bench.journal = [opened]
-        for placed in bench.broker.orders.values():
-            placed.booked_at = NEVER
         self._reported.clear()
         if self.rng.random() < 0.5:
             bench.calls.clear()
@@ -397,22 +490,169 @@ class Storm:
         for call in bench.calls:
             self._in(self.rng.uniform(0.0, 3.0), partial(self._answer, call, _Fate(None, 0.0, Outcome.UNKNOWN), {}))
 
+    def _show_deliveries(self) -> None:
+        """The books of the evening are read where shares were traded for delivery: those of later days lack them."""
+        traded = any(placed.product is Product.CNC for placed in self._todays())
+        if traded and not self._away:
+            self._stale_books.clear()
+            self._lag_until = 0
+            for _ in range(4):
+                self.bench.tick(2 * SECOND)
+                self.bench.read()
+
+    def _todays(self) -> list[Placed]:
+        return [placed for placed in self.bench.broker.orders.values() if placed.gone_at == FOREVER]
+
     def _evening(self) -> None:
         """Each call that is still out reaches the broker or does not, and some of what rests there is filled."""
         for call in self.bench.calls:
             self._met.add(id(call))
             self._kept.append(call)
+            if call.order.product is Product.CNC:
+                continue
             if id(call) not in self._reached and self.rng.random() < 0.5:
                 self._reach(call, {})
         for placed in list(self.bench.broker.orders.values()):
-            if placed.status is BrokerStatus.OPEN and self.rng.random() < 0.3:
+            if placed.status is BrokerStatus.OPEN and placed.product is Product.MIS and self.rng.random() < 0.3:
                 self._trade(placed, self.rng.choice((10, 1000)))
+
+    def _act_oldrows(self, _instrument: str, _owner: str) -> None:
+        """A night after which the books go on showing the rows of the day before."""
+        self._turn_day(rows_for=self.rng.choice((5, 20, 60)))
+
+    def _act_ids(self, _instrument: str, _owner: str) -> None:
+        """A night after which the broker gives out the ids of the day before."""
+        self._turn_day(ids_again=True)
+
+    def _act_empty(self, _instrument: str, _owner: str) -> None:
+        """A night after which the books are empty with success until somebody has logged in."""
+        self._turn_day()
+        self._empty_until = self.bench.time + self.rng.choice((5, 20, 60)) * SECOND
+
+    def _act_away(self, _instrument: str, _owner: str) -> None:
+        """The server is away from before the close until after the open of the next day."""
+        delivering = any(placed.open and placed.product is Product.CNC for placed in self._todays())
+        delivering = delivering or any(call.order.product is Product.CNC for call in self.bench.calls)
+        if not self._away and not self._squares_off_at and not delivering:
+            self._show_deliveries()
+            self._away = True
+            self._in(self.rng.choice((2, 5, 15)), self._close_session)
+            self._in(self.rng.choice((16, 20)), self._end_day)
+
+    def _close_session(self) -> None:
+        self.bench.session_open = False
+
+    def _end_day(self) -> None:
+        """The night after a day's end; in the morning a server that was away comes back before or after the open."""
+        self._turn_day()
+        self._in(self.rng.choice((1, 6)), self._open_session)
+        self._in(self.rng.choice((0.5, 3, 8)), self._return)
+
+    def _open_session(self) -> None:
+        self.bench.session_open = True
+
+    def _return(self) -> None:
+        self._away = False
+
+    def _act_ended(self, _instrument: str, _owner: str) -> None:
+        """A night in which the broker squared all off while nobody looked: the next day knows nothing of it."""
+        broker = self.bench.broker
+        self._turn_day()
+        broker.net = {key: net for key, net in broker.net.items() if key[1] is not Product.MIS}
+        broker.funds_live = True
+
+    def _act_tradelag(self, _instrument: str, _owner: str) -> None:
+        """The trade book stands still, by itself."""
+        self._freeze("trades", self.rng.choice((1, 3, 6, 10, 20)))
+
+    def _act_orderlag(self, _instrument: str, _owner: str) -> None:
+        """The order book stands still, by itself."""
+        self._freeze("orders", self.rng.choice((1, 3, 6)))
+
+    def _freeze(self, book: str, seconds: int) -> None:
+        if self._stale_books.get(book, (0, ()))[0] <= self.bench.time:
+            read: BooksRead = self.bench.broker.books(self.bench.time)
+            self.bench.broker.past.pop()
+            self._stale_books[book] = (self.bench.time + seconds * SECOND, getattr(read, book))
+
+    def _act_stranger(self, instrument: str, _owner: str) -> None:
+        """A person places an order like one of ours, most likely like one of unknown fate or given up as lost."""
+        ours = [order for order in self.bench.machine.orders() if order.instrument == instrument]
+        doubtful = [order for order in ours if order.state is OrderState.UNKNOWN or order.state in ABSENT]
+        if ours and not self._away:
+            like = self.rng.choice(doubtful if doubtful and self.rng.random() < 0.7 else ours)
+            rests = self.rng.random() < 0.4
+            kind = OrderType.LIMIT if rests else OrderType.MARKET
+            placed = self.bench.broker.stranger(like, self.bench.time, kind)
+            if not rests:
+                self._trade(placed, placed.quantity)
+            self._tell(placed)
+
+    def _act_squareoff(self, _instrument: str, _owner: str) -> None:
+        """The venue squares MIS off at a known time, and the day ends soon after."""
+        if not self._squares_off_at and not self._away:
+            self._squares_off_at = self.bench.squares_off_ns = self.bench.time + 40 * SECOND
+            self._in(40, self._square_off)
+            self._in(self.rng.choice((50, 70)), self._end_day)
+
+    def _square_off(self) -> None:
+        made = self.bench.broker.square_off(self.bench.time)
+        self._squared_off += made
+        for placed in made:
+            self._tell(placed)
+
+    def _act_claim(self, instrument: str, owner: str) -> None:
+        """A person gives units that nobody owns to a strategy, guarded by a stop or to be closed at once."""
+        plan, sign = (
+            (EITHER_PLANS[Side.BUY], 1) if instrument == EITHER else (PLANS[instrument], SIDES[instrument].sign)
+        )
+        units = self._unmanaged().get(instrument, 0)
+        if units * sign <= 0:
+            return
+        closes = self.rng.random() < 0.3
+        terms: dict[str, Any] = {"account": ACCOUNT, "instrument": instrument, "product": Product.MIS}
+        terms |= {name: int(plan[name]) for name in ("lot", "freeze") if name in plan}
+        terms |= {} if closes else {"stop": plan["stop_trigger"], "stop_limit": plan["stop_limit"]}
+        claim = ClaimRequested(
+            id=self._name("u"), strategy=owner, at_ns=self.bench.now, reason="test", to_close=closes, **terms
+        )
+        self.bench.step(claim)
+        if closes:
+            self._act_close(instrument, owner)
+
+    def _act_band(self, instrument: str, _owner: str) -> None:
+        """The price stands at the edge of its band: who wants out finds nobody to trade with."""
+        self._locked.setdefault(instrument, self.bench.time + self.rng.choice((5, 15, 40)) * SECOND)
+        if self._locked[instrument] <= self.bench.time:
+            del self._locked[instrument]
+
+    def _is_locked(self, order: Order | Placed) -> bool:
+        opens = SIDES.get(order.instrument, Side.BUY)
+        return order.side is not opens and self.bench.time < self._locked.get(order.instrument, 0)
+
+    def _act_delivery(self, _instrument: str, _owner: str) -> None:
+        """Shares are bought for delivery, guarded, and sold on the same day or on a later one."""
+        rest = [p for p in self.bench.broker.orders.values() if p.open and p.instrument == DELIVERED]
+        if self._away:
+            return
+        what = self.rng.choice(("enter", "trade", "trade", "close"))
+        terms: dict[str, Any] = {"instrument": DELIVERED, "product": Product.CNC, "strategy": "s1"}
+        if what == "enter" and not rest:
+            self.bench.enter(self._name("d"), 50, reference_price=100.0, **terms, **DELIVERY_PLAN)
+        elif what == "close":
+            self.bench.close(self._name("g"), **terms)
+        elif rest:
+            placed = self.rng.choice(rest)
+            if placed.status is BrokerStatus.TRIGGER_PENDING and self.rng.random() < 0.3:
+                self.bench.broker.trigger(placed)
+            self._trade(placed, self.rng.choice((10, 1000)))
 
     def _decide(self) -> None:
         """A person looks at the broker and ends the doubts that are left; of twins, the rows that are nobody's yet."""
+        earlier = {placed.client_order_id for placed in self.bench.broker.archive}  # their ids are others' today
         for order in self.bench.machine.orders():
             if order.state is OrderState.UNKNOWN:
-                bound = {other.broker_order_id for other in self.bench.machine.orders()}
+                bound = {o.broker_order_id for o in self.bench.machine.orders() if o.client_order_id not in earlier}
                 alike = [p for p in self.bench.broker.orders.values() if p.client_order_id == order.client_order_id]
                 self.bench.step(
                     ResolveRequested(
@@ -432,14 +672,14 @@ class Storm:
         for (instrument, _), net in broker.net.items():
             if instrument == EITHER:
                 continue
-            beyond = -net * SIDES[instrument].sign
+            beyond = -(net + broker.holdings.get(instrument, 0)) * SIDES.get(instrument, Side.BUY).sign
             if beyond > 0:
                 ghosts = {
                     row.order.client_order_id: row.order.quantity
                     for row in self.bench.rows
                     if isinstance(row, OrderChanged) and row.event == "ghost" and row.order.instrument == instrument
                 }
-                allowed = sum(ghosts.values()) + self.sold_by_hand.get(instrument, 0)
+                allowed = sum(ghosts.values()) + self.sold_by_hand.get(instrument, 0) + self._by_strangers(instrument)
                 assert beyond <= allowed, f"{instrument} was reversed by {beyond}, ghosts {ghosts}"
 
     def judge(self) -> None:
@@ -449,14 +689,12 @@ class Storm:
             assert order.state is not OrderState.SUBMITTED and order.filled == order.filled_seen, order
             assert not (is_live(order) and order.purpose is Purpose.EXIT), order
         assert not [goal for goal in bench.machine.goals() if goal.state != "done"], bench.machine.goals()
-        unmanaged: dict[str, int] = {}
-        for row in bench.rows:
-            if isinstance(row, UnmanagedChanged):
-                unmanaged[row.instrument] = row.quantity
-        for instrument in self.instruments:
+        unmanaged = self._unmanaged()
+        for instrument in (*self.instruments, DELIVERED):
             held = [p for p in bench.machine.positions() if p.instrument == instrument]
             owned = sum(p.quantity for p in held)
-            net = bench.broker.net.get((instrument, Product.MIS), 0)
+            product = Product.CNC if instrument == DELIVERED else Product.MIS
+            net = bench.broker.net.get((instrument, product), 0) + bench.broker.holdings.get(instrument, 0)
             assert net == owned + unmanaged.get(instrument, 0), f"{instrument}: {net}, {owned} owned, {unmanaged}"
             self._guarded(instrument, {sign: sum(max(0, p.quantity * sign) for p in held) for sign in (1, -1)})
         self._levels_in_force()
@@ -464,6 +702,31 @@ class Storm:
         for first, after in zip(sent, sent[bench.limits.calls_per_second :], strict=False):
             assert after - first >= SECOND, "more calls in a second than the budget"
         assert state_digest(bench.replayed()) == state_digest(bench.machine)
+        self._strangers_keep_theirs()
+
+    def _strangers_keep_theirs(self) -> None:
+        """Check that no order of ours took one that a person placed when its own could not appear any more."""
+        bench = self.bench
+        for order in bench.machine.orders():
+            placed = bench.broker.orders.get(order.broker_order_id)
+            if placed is not None and placed.stranger:
+                after = placed.placed_at - max(order.call.ended_machine_ns, order.call.began_machine_ns)
+                late = after > bench.limits.lost_after + TELLING
+                assert not late, (
+                    f"{order.client_order_id} took a stranger's order, {after / SECOND:.0f} s after its call"
+                )
+
+    def _unmanaged(self) -> dict[str, int]:
+        """Units that nobody owns by instrument, as last said."""
+        rows = [row for row in self.bench.rows if isinstance(row, UnmanagedChanged)]
+        return {row.instrument: row.quantity for row in rows}
+
+    def _by_strangers(self, instrument: str) -> int:
+        """Units that people traded against the side of an instrument."""
+        broker = self.bench.broker
+        orders = [p for p in (*broker.archive, *broker.orders.values()) if p.stranger and p.instrument == instrument]
+        against = (p for p in orders if p.side is not SIDES.get(instrument, Side.BUY))
+        return sum(placed.filled for placed in against if placed not in self._squared_off)
 
     def _guarded(self, instrument: str, held: dict[int, int]) -> None:
         """Check that positions are guarded by stops of the other side at the broker, unit for unit; `held` by sign."""

@@ -194,17 +194,17 @@ class ExchangeBooks:
                 updated_ns=now,
             )
         )
-        number = self.account.next_trade
+        number, day = self.account.next_trade, self.account.day
         self.account = replace(self.account, next_trade=number + 1)
         trade = BookTrade(
-            trade_id=f"TRADE-{order.day.replace('-', '')}-{number:08d}",
+            trade_id=f"TRADE-{day.replace('-', '')}-{number:08d}",
             order_id=order.order_id,
             instrument=request.instrument,
             side=request.side,
             product=request.product,
             quantity=quantity,
             price=price,
-            day=order.day,
+            day=day,
             at_ns=now,
             strategy=request.strategy,
         )
@@ -236,8 +236,12 @@ class ExchangeBooks:
         self._gone.append(position.key)
 
     def begin_day(self, day: str) -> None:
-        """Begin `day` (ISO date): drop flat positions, turn delivered shares into holdings, reset day figures."""
+        """Begin `day` (ISO date): drop flat positions, turn delivered shares into holdings, reset day figures.
+
+        Orders that are still live are kept.
+        """
         self.orders = {key: order for key, order in self.orders.items() if order.is_live}
+        kept = tuple(self.orders)
         self.trades = []
         for key, position in list(self.positions.items()):
             if position.product is Product.CNC:
@@ -247,7 +251,9 @@ class ExchangeBooks:
                 self._gone.append(key)
             else:
                 self._write(replace(position, realised_today=0.0))
-        self.account = replace(self.account, day=day, realised_today=0.0, squared_off=False, closed=False)
+        self.account = replace(
+            self.account, day=day, realised_today=0.0, squared_off=False, closed=False, settled=False, kept=kept
+        )
         self._day_changed = True
 
     def _deliver(self, position: BookPosition) -> None:

@@ -25,6 +25,7 @@ MarkOf = Callable[[str], Mark | None]
 InstrumentOf = Callable[[str], Instrument | None]
 SettlementOf = Callable[[Instrument], float]
 PartOf = Callable[[BookOrder], int]
+MarkAt = Callable[[str, int], Mark | None]
 
 SQUARE_OFF_OWNER = "AUTO_SQUARE_OFF"
 _MIS_FROM = time(9)
@@ -35,7 +36,8 @@ class Exchange:
     """Matching engine, books and clockwork of one account. `on_mark` without live orders costs one look-up.
 
     `part_of` gives the units of an order that a fill takes now, 0 for all of them. `spot_of` gives the price of an
-    option's underlying in rupees, 0 where it is not known.
+    option's underlying in rupees, 0 where it is not known. `outlives_day` says of an order that is live at the close
+    whether it stays, and `settles_after` how long after the close (ns) expired contracts are settled.
     """
 
     def __init__(
@@ -47,12 +49,15 @@ class Exchange:
         part_of: PartOf = lambda _order: 0,
         rules: FillRules = EXCHANGE,
         spot_of: Callable[[Instrument], float] = lambda _option: 0.0,
+        outlives_day: Callable[[BookOrder], bool] = lambda _order: False,
+        settles_after: Callable[[], int] = lambda: 0,
     ) -> None:
         self._calendar = calendar
         self._facts = facts
         self._instrument_of = instrument_of
         self._part_of = part_of
         self._rules = rules
+        self._outlives_day, self._settles_after = outlives_day, settles_after
         self.books = ExchangeBooks(books, instrument_of, facts, spot_of)
 
     def instruments_with_live_orders(self) -> Iterable[str]:
@@ -144,29 +149,26 @@ class Exchange:
                 self._work(order, mark, now, fresh=False)
         return self.books.take_changes()
 
-    def advance(self, now: int, mark_of: MarkOf, settlement_of: SettlementOf) -> ExchangeChanges | None:
+    def advance(
+        self, now: int, mark_of: MarkOf, settlement_of: SettlementOf, mark_at: MarkAt | None = None
+    ) -> ExchangeChanges | None:
         """Do what is due at `now` (market ns): new day, square-off, settlement of expired contracts, end of day orders.
 
         Call it about once a market minute or more; each thing happens once a day. None if nothing was due. `mark_of`
-        and `settlement_of` look up an instrument's mark and settlement price.
+        and `settlement_of` look up an instrument's mark and settlement price, `mark_at` its mark at a past moment
+        (market ns): with it a square-off that fell due while nobody called happens now, at the prices of its time.
         """
         books = self.books
         today = self._calendar.trading_day(now).isoformat()
         if books.account.day != today:
-            if books.account.day and not books.account.closed:
-                self._close_day(date.fromisoformat(books.account.day), now, settlement_of)
+            if books.account.day:
+                self._end_day(date.fromisoformat(books.account.day), now, settlement_of, mark_at)
             books.begin_day(today)
         day = date.fromisoformat(today)
         if not books.account.squared_off and self._square_off_due(day, now):
-            self._cancel_live(now, "cancelled by the venue's square-off", Product.MIS)
-            for position in books.open_positions():
-                if position.product is Product.MIS:
-                    books.flatten(position, mark_of(position.instrument), now, SQUARE_OFF_OWNER)
-            books.account = replace(books.account, squared_off=True)
-        if not books.account.closed:
-            closes = [s.close_ns for name in ("NSE", "NFO") if (s := self._calendar.session(name, day)) is not None]
-            if closes and now >= max(closes):
-                self._close_day(day, now, settlement_of)
+            self._square_off(now, mark_of)
+        if not books.account.settled:
+            self._close_if_due(day, now, settlement_of)
         changes = books.take_changes()
         return None if changes.is_empty and not books.take_day_change() else changes
 
@@ -276,14 +278,59 @@ class Exchange:
         session = self._calendar.session("NFO", day) if self._rules.strict else None
         return session is None or session.open_ns < to_ns(day, at)
 
-    def _close_day(self, day: date, now: int, settlement_of: SettlementOf) -> None:
+    def _end_day(self, day: date, now: int, settlement_of: SettlementOf, mark_at: MarkAt | None) -> None:
+        """Do what a day that is over still lacks."""
+        due = self._facts.square_off.get("NFO")
+        if mark_at is not None and due is not None and not self.books.account.squared_off:
+            at = to_ns(day, due)
+            if self._square_off_due(day, at):
+                self._square_off(at, lambda instrument: mark_at(instrument, at))
+        if not self.books.account.closed:
+            self._close_day(now)
+        if not self.books.account.settled:
+            self._settle(day, now, settlement_of)
+
+    def _square_off(self, now: int, mark_of: MarkOf) -> None:
         books = self.books
-        self._cancel_live(now, "day order expired at the close")
+        self._cancel_live(now, "cancelled by the venue's square-off", Product.MIS)
         for position in books.open_positions():
-            instrument = self._instrument_of(position.instrument)
-            if instrument is not None and instrument.expiry and instrument.expiry <= day.isoformat():
+            if position.product is Product.MIS:
+                books.flatten(position, mark_of(position.instrument), now, SQUARE_OFF_OWNER)
+        books.account = replace(books.account, squared_off=True)
+
+    def _close_if_due(self, day: date, now: int, settlement_of: SettlementOf) -> None:
+        closes = [s.close_ns for name in ("NSE", "NFO") if (s := self._calendar.session(name, day)) is not None]
+        if not closes or now < max(closes):
+            return
+        if not self.books.account.closed:
+            self._close_day(now)
+        if now >= max(closes) + self._settles_after():
+            self._settle(day, now, settlement_of)
+
+    def _close_day(self, now: int) -> None:
+        for order in [order for order in self.books.orders.values() if order.is_live]:
+            if not self._outlives_day(order):
+                self.books.end_order(order, BrokerStatus.CANCELLED, now, "day order expired at the close")
+        self.books.account = replace(self.books.account, closed=True)
+
+    def _settle(self, day: date, now: int, settlement_of: SettlementOf) -> None:
+        """Settle contracts that have expired by `day`, and end what orders they still have."""
+        books = self.books
+        for order in [order for order in books.orders.values() if order.is_live]:
+            if self._expired(order.request.instrument, day) is not None:
+                books.end_order(order, BrokerStatus.CANCELLED, now, "the contract has expired")
+        for position in books.open_positions():
+            if (instrument := self._expired(position.instrument, day)) is not None:
                 books.settle(position, settlement_of(instrument))
-        books.account = replace(books.account, closed=True)
+        books.account = replace(books.account, settled=True)
+
+    def _expired(self, name: str, day: date) -> Instrument | None:
+        instrument = self._instrument_of(name)
+        return (
+            instrument
+            if instrument is not None and instrument.expiry and instrument.expiry <= day.isoformat()
+            else None
+        )
 
     def _cancel_live(self, now: int, reason: str, product: Product | None = None) -> None:
         """Cancel all live orders, or those of one product."""

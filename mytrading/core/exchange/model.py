@@ -108,7 +108,10 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Cash and the day the books stand on; `realised` is of all time."""
+    """Cash and the day the books stand on; `realised` is of all time.
+
+    `settled`: what expires that day has been settled. `kept`: ids of orders that outlived an earlier day.
+    """
 
     capital: float
     realised: float = 0.0
@@ -118,6 +121,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     next_trade: int = 1
     squared_off: bool = False
     closed: bool = False
+    settled: bool = False
+    kept: tuple[str, ...] = ()
 
 
 class BooksSnapshot(msgspec.Struct, frozen=True, kw_only=True):

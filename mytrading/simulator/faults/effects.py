@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from mytrading.core.exchange.model import BookOrder, BookPosition, BookTrade, OrderRequest
 from mytrading.core.instruments.symbology import expiry_code, split_id
-from mytrading.core.time import ist_date
+from mytrading.core.time import SECOND, ist_date
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.simulator.faults.registry import ActiveFault, Faults
@@ -221,6 +221,13 @@ def without_lost_orders(faults: Faults, orders: list[BookOrder]) -> list[BookOrd
     if faults.fire("book_partial", route="orderbook") is None:
         return orders
     return [order for order in orders if not order.is_live]
+
+
+def without_late_trades(faults: Faults, trades: list[BookTrade], now: int) -> list[BookTrade]:
+    """Return the trades that the trade book shows at `now` (market ns): without those that it does not know yet."""
+    if (late := faults.fire("trades_late", route="tradebook")) is None:
+        return trades
+    return [trade for trade in trades if now - trade.at_ns >= late.number("seconds") * SECOND]
 
 
 def without_lost_positions(faults: Faults, positions: list[BookPosition]) -> list[BookPosition]:

@@ -38,6 +38,7 @@ class Target(StrEnum):
     CALLS = "REST calls"
     UPDATES = "order updates"
     QUOTES = "quotes sent"
+    CLOSES = "events of the close"
 
 
 ORDER_ROUTES = ("placeorder", "modifyorder", "cancelorder")
@@ -111,6 +112,12 @@ _ALL = (
     _fault(Target.BOOKS, "status_leak",
            "the order book shows each open order in the state of the row above it; with none above, it answers 500",
            FOR_GOOD),
+    _fault(Target.BOOKS, "trades_late",
+           "the trade book alone shows each trade only `seconds` of market time after it was made", FOR_GOOD,
+           seconds=6.0),
+    _fault(Target.BOOKS, "login_missing",
+           "from `at` (HH:MM Indian time, each day; empty: at once) until `POST /sim/login` answers success with empty "
+           "books and funds, as many servers do before the login of the morning", FOR_GOOD, at=""),
     _fault(Target.CALLS, "rate_limited", "answers 429, whatever the rate", route=""),
     _fault(Target.CALLS, "session_lost", "answers 403 as after the broker session ended", route=""),
     _fault(Target.CALLS, "token_rollover",
@@ -161,6 +168,15 @@ _ALL = (
     _fault(Target.QUOTES, "ws_reordered",
            "sends the quote after the next one of its instrument", FOR_GOOD, instrument=""),
     _fault(Target.QUOTES, "ws_duplicated", "sends the quote `times` more", FOR_GOOD, instrument="", times=1),
+    _fault(Target.FILLS, "quotes_pause",
+           "sends no quote of any instrument for `seconds` of market time after each position that closes, with "
+           "`ended` after each order that ends too; REST goes on", FOR_GOOD, seconds=10.0, ended=False),
+    _fault(Target.CLOSES, "orders_kept",
+           "in analyze mode keeps live NRML orders over the night, as the sandbox does: from 03:00 on the order book "
+           "hides them, yet they fill, `orderstatus` shows them and `cancelorder` ends them", FOR_GOOD, instrument=""),
+    _fault(Target.CLOSES, "settled_late",
+           "settles expired contracts, and ends their orders, so many `seconds` after the close", FOR_GOOD,
+           seconds=2.0),
     _fault(Target.QUOTES, "ws_drop", "closes all WebSocket connections: at once, then with each next quote"),
 )  # fmt: skip
 FAULTS: Mapping[str, FaultKind] = MappingProxyType({fault.name: fault for fault in _ALL})

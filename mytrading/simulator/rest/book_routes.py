@@ -14,6 +14,7 @@ from mytrading.simulator.faults.effects import (
     stranger_order,
     stranger_position,
     stranger_trade,
+    without_late_trades,
     without_lost_orders,
     without_lost_positions,
 )
@@ -45,7 +46,8 @@ async def openposition(call: RestCall) -> Reply:
 async def orderbook(call: RestCall) -> Reply:
     """Answer the orders of the day and their counts, as the active faults of the order book alter them."""
     venue = call.venue
-    shapes, orders = venue.rows, list(venue.exchange.books.orders.values())
+    shapes = venue.rows
+    orders = [order for order in venue.exchange.books.orders.values() if not venue.is_hidden(order)]
     if (spoilt := _spoilt_book(call, "orderbook", {"orders": [], "statistics": shapes.statistics([])})) is not None:
         return spoilt
     orders = without_lost_orders(venue.faults, orders)
@@ -64,7 +66,7 @@ async def tradebook(call: RestCall) -> Reply:
     if (spoilt := _spoilt_book(call, "tradebook", [])) is not None:
         return spoilt
     venue, shapes, books = call.venue, call.venue.rows, call.venue.exchange.books
-    rows = shapes.trades(books.orders, books.trades)
+    rows = shapes.trades(books.orders, without_late_trades(venue.faults, books.trades, venue.clock.now()))
     if (odd := venue.faults.fire("foreign_row", route="tradebook")) is not None:
         order = stranger_order(odd, venue.clock.now())
         shown = shapes.trades({order.order_id: order}, [stranger_trade(order)])
@@ -183,6 +185,6 @@ def _spoilt_book(call: RestCall, route: str, nothing: Any) -> Reply | None:
         return Reply(*failed_read(call.venue.behind, route, broken.text("failure")))
     if call.venue.faults.fire("book_500", route=route) is not None:
         return error(500, "An unexpected error occurred")
-    if call.venue.faults.fire("book_empty", route=route) is not None:
+    if call.venue.session.is_missing() or call.venue.faults.fire("book_empty", route=route) is not None:
         return call.success(data=nothing)
     return None

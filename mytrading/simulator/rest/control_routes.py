@@ -145,7 +145,7 @@ async def end_fault(call: RestCall) -> Reply:
 
 
 async def login(call: RestCall) -> Reply:
-    """Begin a new broker session, which ends the faults `session_lost` and `token_rollover`."""
+    """Begin a new broker session, which ends `session_lost`, `token_rollover` and `login_missing`."""
     call.venue.session.login()
     return success(data=call.venue.faults.names())
 

@@ -31,6 +31,8 @@ CREATE INDEX IF NOT EXISTS orders_by_day ON orders (day);
 CREATE INDEX IF NOT EXISTS trades_by_day ON trades (day);
 """
 
+_ORDER = "SELECT body FROM orders WHERE id = ?"
+_ORDERS = "SELECT body FROM orders WHERE day = ? ORDER BY id"
 RESERVE_BYTES = 4 << 20
 _T = TypeVar("_T")
 _encode = msgspec.msgpack.Encoder().encode
@@ -72,7 +74,7 @@ class BookStore:
         account = self._decode(row[0], model.Account)
         return model.BooksSnapshot(
             account=account,
-            orders=tuple(self._rows("SELECT body FROM orders WHERE day = ? ORDER BY id", model.BookOrder, account.day)),
+            orders=tuple(self._orders(account)),
             trades=tuple(self._rows("SELECT body FROM trades WHERE day = ? ORDER BY id", model.BookTrade, account.day)),
             positions=tuple(self._rows("SELECT body FROM positions ORDER BY rowid", model.BookPosition)),
             holdings=tuple(self._rows("SELECT body FROM holdings ORDER BY rowid", model.Holding)),
@@ -109,6 +111,11 @@ class BookStore:
         """Commit a GTT trigger, in place of the one stored under its id."""
         text = "INSERT INTO triggers VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
         self._db.execute(text, (trigger.trigger_id, _encode(trigger)))
+
+    def _orders(self, account: model.Account) -> list[model.BookOrder]:
+        """Orders that outlived an earlier day, then those of the account's day."""
+        kept = [order for name in account.kept for order in self._rows(_ORDER, model.BookOrder, name)]
+        return [*kept, *self._rows(_ORDERS, model.BookOrder, account.day)]
 
     def origin(self) -> Origin | None:
         """Return the recorded market settings of these books, None if none were recorded."""

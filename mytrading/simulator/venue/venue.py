@@ -20,7 +20,7 @@ from mytrading.core.exchange.model import BookOrder, ExchangeChanges, ExchangeRe
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.time import MINUTE, SECOND, ist_date, to_ns
-from mytrading.messages.enums import OrderType, Side
+from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.simulator.faults.effects import OrderSender, QuoteSender
@@ -74,6 +74,10 @@ class BrokerSession:
             return True
         return self.rolled_over and self._faults.fire("token_rollover") is not None
 
+    def is_missing(self) -> bool:
+        """Return whether the broker waits for the day's login and its books are empty; a fault's action is counted."""
+        return self._has_ended("login_missing") and self._faults.fire("login_missing") is not None
+
     @property
     def refuses_sockets(self) -> bool:
         """True if a socket that authenticates now is refused (counted as a fault's action); those before stay."""
@@ -82,9 +86,13 @@ class BrokerSession:
     @property
     def rolled_over(self) -> bool:
         """True if the token has expired since the last login: then calls fail and the feed is mute."""
-        if (rollover := self._faults.get("token_rollover")) is None:
+        return self._has_ended("token_rollover")
+
+    def _has_ended(self, name: str) -> bool:
+        """True if a fault that ends the session from its time `at` on has done so since the last login."""
+        if (fault := self._faults.get(name)) is None:
             return False
-        at = rollover.text("at")
+        at = fault.text("at")
         if not at:
             return True
         now, moment = self._now(), time.fromisoformat(at)
@@ -94,12 +102,12 @@ class BrokerSession:
         return self._login_ns < ended
 
     def login(self) -> None:
-        """Begin a new broker session: ends `session_lost`; a token rollover with a time of day recurs the next day."""
+        """Begin a new broker session: ends `session_lost`; a fault with a time of day recurs the next day."""
         self._login_ns = self._now()
         self._faults.end("session_lost")
-        rollover = self._faults.get("token_rollover")
-        if rollover is not None and not rollover.text("at"):
-            self._faults.end("token_rollover")
+        for name in ("token_rollover", "login_missing"):
+            if (fault := self._faults.get(name)) is not None and not fault.text("at"):
+                self._faults.end(name)
 
 
 _STALE_NS, _OPTION_STALE_NS = 30 * SECOND, MINUTE
@@ -125,6 +133,8 @@ class QuoteAges:
 
 
 _RECEIVED_KEPT = 100_000
+HIDDEN_FROM = time(3)
+"""From this hour on the order book of the sandbox begins with the orders placed since."""
 
 
 class SimulatedVenue:
@@ -176,6 +186,8 @@ class SimulatedVenue:
         self.held: dict[str, SimulatedQuote] = {}
         self.depths: dict[str, tuple[int, int]] = {}
         self.quote_ages = QuoteAges()
+        self._silent_until = 0
+        """Market time until which no quotes are sent."""
         self.listing = InstrumentBook(())
         self.market: MarketDay | None = None
         self.index = -1
@@ -193,6 +205,8 @@ class SimulatedVenue:
             self._part_of,
             personality.rules,
             self.spot_price,
+            self._outlives_day,
+            self._settles_after,
         )
 
     @property
@@ -359,9 +373,33 @@ class SimulatedVenue:
 
     def _save(self, changes: ExchangeChanges, *, publish_live: bool = True) -> None:
         self._store.save(changes)
+        self._pause_quotes(changes)
         for order in changes.orders:
             if publish_live or not order.is_live:
                 self._send_update(order)
+
+    def _pause_quotes(self, changes: ExchangeChanges) -> None:
+        """Begin a silence of all quotes if a change closes a position, or ends an order, and the fault says so."""
+        if (known := self.faults.get("quotes_pause")) is None:
+            return
+        ended = known.flag("ended") and any(not order.is_live for order in changes.orders)
+        closed = any(not position.quantity for position in changes.positions)
+        if (ended or closed) and (pause := self.faults.fire("quotes_pause")) is not None:
+            self._silent_until = self.clock.now() + int(pause.number("seconds") * SECOND)
+
+    def is_hidden(self, order: BookOrder) -> bool:
+        """Return whether the order book hides an order, as one of an earlier day from `HIDDEN_FROM` on."""
+        today = self.exchange.books.account.day
+        return order.day != today and self.clock.now() >= to_ns(date.fromisoformat(today), HIDDEN_FROM)
+
+    def _outlives_day(self, order: BookOrder) -> bool:
+        request = order.request
+        kept = self.analyze and request.product is Product.NRML
+        return kept and self.faults.fire("orders_kept", instrument=request.instrument) is not None
+
+    def _settles_after(self) -> int:
+        late = self.faults.get("settled_late")
+        return int(late.number("seconds") * SECOND) if late is not None else 0
 
     def _send_update(self, order: BookOrder) -> None:
         if self.analyze:
@@ -401,6 +439,8 @@ class SimulatedVenue:
         """Send a quote to its subscribers, as the active faults of the feed alter it."""
         if quote.instrument.id not in self.hub.watched_instruments or self.session.rolled_over:
             return
+        if self._silent_until and quote.at_ns < self._silent_until:
+            return
         if self.sent is not None:
             self.sent.record(quote)
         self.quotes.send(quote)
@@ -433,8 +473,20 @@ class SimulatedVenue:
 
     def advance(self) -> None:
         """Apply to the books what is due by the clock: square-off, close, new day."""
-        if (changes := self.exchange.advance(self.clock.now(), self.mark, self._settlement)) is not None:
+        now, settled = self.clock.now(), self.exchange.books.account.settled
+        if (changes := self.exchange.advance(now, self.mark, self._settlement, self._mark_at)) is not None:
+            if changes.account.settled and not settled:
+                self.faults.fire("settled_late")
             self._save(changes)
+
+    def _mark_at(self, instrument: str, at: int) -> Mark | None:
+        """An instrument's prices at a past moment (market ns); None where the market keeps no past."""
+        listed = self.instrument(instrument)
+        if listed is None or self.world.silent:
+            return None
+        market = self.world.day(ist_date(at))
+        quote = market.quote(listed, market.index_at(at))
+        return Mark(quote.ltp, quote.bid, quote.ask)
 
     def _part_of(self, order: BookOrder) -> int:
         """The units of an order that a fill takes: whole lots of those on offer or of a fault's part, 0 for all."""

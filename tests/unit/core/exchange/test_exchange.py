@@ -16,7 +16,7 @@ from mytrading.core.exchange.exchange import Exchange
 from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.order_rules import ANALYZER, exchange_fill_price, is_triggered
 from mytrading.core.instruments.contract_specs import ContractFacts, MarginRates, make_derivative, make_spot
-from mytrading.core.time import to_ns
+from mytrading.core.time import SECOND, to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from tests.kit.hypothesis_budget import examples
@@ -395,6 +395,47 @@ def test_expiry_settles_at_the_close_without_order_or_trade() -> None:
     assert exchange.books.positions == {}
     assert exchange.books.account.realised == pytest.approx(49.0 * 75)
     assert exchange.books.available_cash() == pytest.approx(CAPITAL + 49.0 * 75)
+
+
+def test_contract_that_is_settled_late_stands_with_its_stop_until_then() -> None:
+    late = 10 * 60 * SECOND
+    exchange = opened(outlives_day=lambda order: order.request.product is Product.NRML, settles_after=lambda: late)
+    placed(exchange, Mark(100.0, 99.0, 101.0), instrument=CALL.id, quantity=75, product=Product.NRML)
+    terms = {"order_type": OrderType.SL, "price": 49.0, "trigger_price": 50.0, "product": Product.NRML}
+    stop = placed(exchange, Mark(100.0, 99.0, 101.0), instrument=CALL.id, quantity=75, side=Side.SELL, **terms)
+    exchange.advance(to_ns(DAY, time(15, 39, 59)), lambda _: MARK, lambda _: 150.0)
+    assert exchange.books.orders[stop.order_id].status is BrokerStatus.TRIGGER_PENDING
+    assert [position.quantity for position in exchange.books.open_positions()] == [75]
+    exchange.advance(to_ns(DAY, time(15, 40)), lambda _: MARK, lambda _: 150.0)
+    assert exchange.books.orders[stop.order_id].status is BrokerStatus.CANCELLED
+    assert exchange.books.account.realised == pytest.approx(49.0 * 75)
+
+
+def test_order_that_outlives_its_day_fills_on_the_next_and_its_trade_is_of_that_day() -> None:
+    exchange = opened(outlives_day=lambda order: order.request.instrument == SBIN)
+    kept = placed(exchange, order_type=OrderType.LIMIT, price=900.0, product=Product.CNC)
+    ended = placed(exchange, order_type=OrderType.LIMIT, price=900.0, instrument="NSE:INFY", product=Product.CNC)
+    tomorrow = to_ns(date(2025, 12, 3), time(12))
+    exchange.advance(tomorrow, lambda _: MARK, lambda _: 0.0)
+    assert (kept.order_id in exchange.books.orders, ended.order_id in exchange.books.orders) == (True, False)
+    assert exchange.books.account.kept == (kept.order_id,)
+    exchange.on_mark(SBIN, Mark(899.0, 898.95, 899.05), tomorrow)
+    assert [(trade.order_id, trade.day) for trade in exchange.books.trades] == [(kept.order_id, "2025-12-03")]
+
+
+def test_square_off_that_nobody_saw_is_done_at_the_prices_of_its_time() -> None:
+    exchange = opened()
+    placed(exchange)
+    asked: list[int] = []
+
+    def at(_instrument: str, moment: int) -> Mark:
+        asked.append(moment)
+        return Mark(990.0, 989.95, 990.05)
+
+    exchange.advance(to_ns(date(2025, 12, 3), time(12)), lambda _: MARK, lambda _: 0.0, at)
+    assert asked == [to_ns(DAY, time(15, 15))]
+    assert exchange.books.positions == {}
+    assert exchange.books.account.realised == pytest.approx((989.95 - 1000.05) * 10)
 
 
 def test_delivered_shares_become_holdings_and_can_be_sold() -> None:
