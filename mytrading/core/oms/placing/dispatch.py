@@ -158,7 +158,9 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
         return 0
     if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    call = replace(order.call, attempt=order.call.attempt + 1, began_machine_ns=oms.machine, ended_machine_ns=0)
+    call = replace(
+        order.call, attempt=order.call.attempt + 1, began_machine_ns=oms.machine, ended_machine_ns=0, sent_ns=oms.now
+    )
     sent = oms.change(order, "submitted", state=OrderState.SUBMITTED, call=call)
     if oms.state.withdrawn:
         entries.count_churn(oms, sent)

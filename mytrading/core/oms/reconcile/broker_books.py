@@ -13,6 +13,7 @@ from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
     journal_rebuild,
     moved_products,
+    order_identity,
     order_updates,
     position_corrections,
     startup,
@@ -235,7 +236,7 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     if order.state is OrderState.PARKED:
         return read.orders is None or any(
             (read.account, row.broker_order_id) not in oms.state.by_broker
-            and unknown_orders.may_be_same_order(oms, order, row)
+            and order_identity.may_be_same_order(oms, order, row)
             for row in read.orders
         )
     ending = bool(order.evidence.end) and order.state is not OrderState.LOST
