@@ -229,7 +229,9 @@ def _after(order: Order, other: Order) -> bool:
 
 
 def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
-    cancel = order.evidence.cancel
+    cancel, place = order.evidence.cancel, (order.account, order.broker_order_id)
+    if oms.state.by_broker.get(place) != order.client_order_id:
+        return 0  # its id names an order of today
     if budget <= 0 or cancel.not_before_machine_ns > oms.machine:
         return 0
     end = order.evidence.end

@@ -7,12 +7,17 @@ in its place has filled.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.placing.slices import sibling_slices
+from mytrading.core.oms.state.broker_ids import KEPT_DAYS, is_younger
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, STOP_TYPES, same_fingerprint
-from mytrading.core.time import SECOND
-from mytrading.messages.enums import BrokerStatus
+from mytrading.core.time import DAY, SECOND, day_start
+from mytrading.messages.enums import BrokerStatus, OrderState
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
@@ -22,8 +27,10 @@ _SAME_PRICE = 1e-6
 
 
 def first_seen(oms: OrderDecision, account: str, broker_order_id: str) -> int:
-    """Return the machine time (ns) of the first read that showed a stranger's row; now if none has yet."""
-    return oms.state.foreign.get((account, broker_order_id)) or oms.machine
+    """Return the machine time (ns) of the first read that showed a stranger's row: now if none has yet, 0 if it was
+    known on an earlier day."""
+    place = (account, broker_order_id)
+    return 0 if place in oms.state.earlier else oms.state.foreign.get(place) or oms.machine
 
 
 def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
@@ -32,7 +39,76 @@ def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder) -> boo
         return False
     if first_seen(oms, order.account, row.broker_order_id) <= order.call.began_machine_ns:
         return False
-    return order.state not in ABSENT or is_within_window(oms, order, row)
+    if order.state is OrderState.PARKED:
+        return True  # whoever approves it may take as long as they like
+    if order.state in ABSENT or order.client_order_id in oms.state.carried:
+        return is_within_window(oms, order, row)
+    return not _tells_earlier_day(oms, row)
+
+
+def _tells_earlier_day(oms: OrderDecision, row: BrokerOrder) -> bool:
+    """True if a row's own time is of the last days; one that lies further back is no time that could be read."""
+    today = day_start(oms.now)
+    return today - KEPT_DAYS * DAY <= row.time_ns < today
+
+
+def without_earlier_days(oms: OrderDecision, read: BooksRead) -> tuple[BooksRead, BooksRead]:
+    """Return a read without the rows of orders that ended on earlier days, and one of these rows alone: they are
+    nobody's, and nothing of today is told by them. Orders carried into the day keep theirs."""
+    old = {id(row) for row in read.orders or () if _ended_earlier(oms, read.account, row)}
+    names = {row.broker_order_id for row in read.orders or () if id(row) in old}
+    names -= {row.broker_order_id for row in read.orders or () if id(row) not in old}
+    listed = {row.broker_order_id for row in read.orders or ()}
+    for trade in read.trades or ():
+        place = (read.account, trade.broker_order_id)
+        if place[1] not in listed and place in oms.state.earlier and place not in oms.state.by_broker:
+            names.add(place[1])
+    if not old and not names:
+        return read, replace(read, orders=(), trades=())
+    shown = tuple(row for row in read.orders or () if id(row) not in old)
+    trades = tuple(row for row in read.trades or () if row.broker_order_id not in names)
+    return (
+        replace(
+            read, orders=None if read.orders is None else shown, trades=None if read.trades is None else trades
+        ),
+        replace(
+            read, orders=tuple(row for row in read.orders or () if id(row) in old),
+            trades=tuple(row for row in read.trades or () if row.broker_order_id in names),
+        ),
+    )  # fmt: skip
+
+
+def _ended_earlier(oms: OrderDecision, account: str, row: BrokerOrder) -> bool:
+    place = (account, row.broker_order_id)
+    before, owner = oms.state.earlier.get(place), oms.state.by_broker.get(place)
+    if owner is not None and (before is None or owner in oms.state.carried):
+        return False
+    if owner is not None and before is not None:  # the id was used again, and names an order of today
+        return 0 < row.time_ns < before or not has_hard_facts(oms.order(owner), row)
+    if before is None:
+        sought = (oms.order(name) for name, of in oms.state.seeking.items() if of == account)
+        old = row.status.is_final and _tells_earlier_day(oms, row)
+        return old and not any(may_be_same_order(oms, order, row) for order in sought)
+    first = oms.state.foreign_orders.get(place) or row
+    return first.status.is_final and not is_younger(row, before)
+
+
+def has_hard_facts(order: Order, row: BrokerOrder) -> bool:
+    """True if a row is of the order's instrument and side."""
+    return row.instrument == order.instrument and row.side is order.side
+
+
+def may_be_used_again(oms: OrderDecision, order: Order, rows: Iterable[BrokerOrder]) -> bool:
+    """True if an order of today may be behind a row whose id an earlier order had, as nothing tells the two apart."""
+    if order.client_order_id in oms.state.carried:
+        return False
+    for row in rows:
+        place = (order.account, row.broker_order_id)
+        before, seen = oms.state.earlier.get(place), oms.state.foreign.get(place) or oms.machine
+        same = same_fingerprint(order, row.instrument, row.side, row.quantity) and row.product in (None, order.product)
+        if before is not None and same and seen > order.call.began_machine_ns and not 0 < row.time_ns < before:
+            return True
+    return False
 
 
 def is_within_window(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:

@@ -36,6 +36,8 @@ class SortedRead(NamedTuple):
     unclaimed: list[BrokerOrder]
     trades: list[BrokerTrades]
     behind: bool
+    earlier: BooksRead
+    """Its rows of orders that ended on earlier days."""
 
 
 def resolve_unknown_orders(oms: OrderDecision, sorted_read: SortedRead) -> None:
@@ -143,7 +145,9 @@ def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     reduces = order.purpose.reduces
     reading = _reading(oms, order, sorted_read)
     reading = reading._replace(
-        behind=reading.behind or unread_rows.hides_order(oms, order, sorted_read.read),
+        behind=reading.behind
+        or unread_rows.hides_order(oms, order, sorted_read.read)
+        or order_identity.may_be_used_again(oms, order, (*(sorted_read.earlier.orders or ()), *sorted_read.unclaimed)),
         unmoved=_net_unchanged(oms, order, sorted_read) if reduces else None,
         tagged=not reduces and _shows_tags(oms, sorted_read.read),
     )
