@@ -163,8 +163,9 @@ def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -
     names = [row.broker_order_id for row in (*fresh, *loose)]
     names += [name for name in unread if (read.account, name) not in state.by_broker]
     ids = tuple(name for name in dict.fromkeys(names) if (read.account, name) not in state.foreign)
-    if ids or fresh or read.account not in state.books:
-        oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
+    gone = order_identity.ids_gone(oms, read, evidence.earlier) if state.earlier and not evidence.behind else ()
+    if ids or fresh or gone or read.account not in state.books:
+        oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh, gone=gone))
     if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
         oms.request_read(read.account, "foreign fill", positions=True)
 

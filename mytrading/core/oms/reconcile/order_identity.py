@@ -49,7 +49,7 @@ def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder) -> boo
 def _tells_earlier_day(oms: OrderDecision, row: BrokerOrder) -> bool:
     """True if a row's own time is of the last days; one that lies further back is no time that could be read."""
     today = day_start(oms.now)
-    return today - KEPT_DAYS * DAY <= row.time_ns < today
+    return bool(row.time_ns) and today - KEPT_DAYS * DAY <= row.time_ns < today
 
 
 def without_earlier_days(oms: OrderDecision, read: BooksRead) -> tuple[BooksRead, BooksRead]:
@@ -91,6 +91,17 @@ def _ended_earlier(oms: OrderDecision, account: str, row: BrokerOrder) -> bool:
         return old and not any(may_be_same_order(oms, order, row) for order in sought)
     first = oms.state.foreign_orders.get(place) or row
     return first.status.is_final and not is_younger(row, before)
+
+
+def ids_gone(oms: OrderDecision, read: BooksRead, earlier: BooksRead) -> tuple[str, ...]:
+    """Return the ids of earlier days that a read of order and trade book shows no more, sorted: they may be used again.
+
+    `earlier` has the rows that `without_earlier_days` took out. Empty books tell it beside live funds alone."""
+    if read.trades is None or read.unread_rows or not (read.orders or earlier.orders or read.funds_live):
+        return ()
+    books = (read.orders, read.trades, earlier.orders, earlier.trades)
+    shown = {row.broker_order_id for book in books for row in book or ()}
+    return tuple(sorted(name for of, name in oms.state.earlier if of == read.account and name not in shown))
 
 
 def has_hard_facts(order: Order, row: BrokerOrder) -> bool:

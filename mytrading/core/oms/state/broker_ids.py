@@ -12,8 +12,8 @@ from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.reports import BrokerOrder
 
 KEPT_DAYS = 5
-"""Days for which an id is carried that no book of a day showed again."""
-KEPT_IDS = 20_000
+"""Days for which an id is carried while no book tells whether it is shown still."""
+KEPT_IDS = 10_000
 """Of all accounts; those of the oldest days go first."""
 _UNFILLED_ENDS = (BrokerStatus.CANCELLED, BrokerStatus.REJECTED, BrokerStatus.EXPIRED)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.oms import OrderMachine
 from mytrading.core.oms.state import broker_ids
 from mytrading.core.time import DAY
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose
 from mytrading.messages.reports import BrokerOrder
 from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed, time_out
 
@@ -200,15 +199,14 @@ def test_entry_answered_with_the_id_of_an_ended_order_of_yesterday_that_is_still
 
 @pytest.mark.parametrize("says_its_time", [True, False])
 def test_exit_of_unknown_fate_behind_an_id_used_again_is_not_sent_twice(bench: OrderBench, says_its_time: bool) -> None:
-    """By its own time it is found; else nothing tells the two apart, and no further exit goes."""
+    """No book was read before. By its own time it is found; else nothing tells the two apart: no other exit goes."""
     sold = round_trip(bench, "e1", "g1")
-    turn_of_day(bench)
-    bench.broker.orders.clear()
-    bench.read()
     bench.hold("e2", product=Product.NRML)
+    turn_of_day(bench)
     bench.tick(2 * SECOND)
     bench.close("g2", product=Product.NRML)
     call = bench.calls[0]
+    bench.broker.orders.clear()
     reuse(bench, call, sold.id)
     bench.broker.trade(bench.broker.orders[sold.id], 50, 101.0)
     bench.end(call, Outcome.UNKNOWN)
@@ -222,31 +220,51 @@ def test_exit_of_unknown_fate_behind_an_id_used_again_is_not_sent_twice(bench: O
     assert bench.order(call.order.client_order_id).state is state
 
 
-def test_ids_are_carried_for_some_days_and_not_for_ever(bench: OrderBench) -> None:
+def test_exit_behind_an_id_that_the_books_of_today_had_dropped_is_found(bench: OrderBench) -> None:
+    """The broker numbers its orders anew each day, and its rows tell no time."""
     sold = round_trip(bench, "e1", "g1")
-    days = [f"1970-01-{number:02}" for number in range(2, 9)]
-    known = []
+    bench.hold("e2", product=Product.NRML)
+    turn_of_day(bench)
+    bench.read()
     bench.broker.orders.clear()
-    for number, day in enumerate(days):
-        bench.open_day(day)
+    bench.read()
+    assert not bench.machine.state.earlier, "the books have begun the day"
+    bench.tick(2 * SECOND)
+    bench.close("g2", product=Product.NRML)
+    call = bench.calls[0]
+    reuse(bench, call, sold.id)
+    bench.broker.trade(bench.broker.orders[sold.id], 50, 101.0)
+    bench.end(call, Outcome.UNKNOWN)
+    read_on(bench)
+    assert bench.order(call.order.client_order_id).state is OrderState.FILLED
+    assert (held(bench), bench.calls) == (0, [])
+
+
+def test_empty_book_that_nothing_bears_out_forgets_no_id(bench: OrderBench) -> None:
+    round_trip(bench, "e1", "g1")
+    turn_of_day(bench)
+    known = dict(bench.machine.state.earlier)
+    bench.read(orders=(), trades=(), positions=())
+    bench.read(orders=(), trades=None, funds_live=True)
+    assert dict(bench.machine.state.earlier) == known and known
+    bench.read(orders=(), trades=(), funds_live=True)
+    assert not bench.machine.state.earlier
+
+
+def test_ids_are_carried_for_some_days_without_books_and_not_for_ever(bench: OrderBench) -> None:
+    sold = round_trip(bench, "e1", "g1")
+    known = []
+    for number in range(2, 9):
+        bench.open_day(f"1970-01-{number:02}")
         bench.time += DAY
-        bench.broker.by_hand(number + 1, f"NFO:{number}")
-        bench.read()
         known.append((ACCOUNT, sold.id) in bench.machine.state.earlier)
-    assert known == [True] * broker_ids.KEPT_DAYS + [False] * (len(days) - broker_ids.KEPT_DAYS)
+    assert known == [True] * 5 + [False] * 2
 
 
 def test_ids_that_are_carried_are_bounded(bench: OrderBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_ids, "KEPT_IDS", 3)
-    for units in range(1, 4):
+    for units in range(1, 6):
         bench.broker.by_hand(units)
     bench.read()
-    bench.open_day(TOMORROW)
-    bench.broker.orders.clear()
-    bench.broker.orders["N1"] = Placed("N1", "N1", "NFO:A", Side.SELL, 1, Product.MIS)
-    bench.read()
-    opened = bench.machine.snapshot("1970-01-03")
-    assert {key: len(ids) for key, ids in opened.broker_ids.items()} == {"1970-01-02 main": 2, "1970-01-03 main": 1}
-    machine = OrderMachine(bench.limits)
-    machine.apply(opened)
-    assert (ACCOUNT, "N1") in machine.state.earlier
+    opened = bench.machine.snapshot(TOMORROW)
+    assert opened.broker_ids == {"1970-01-02 main": ("H1", "H2", "H3")}
