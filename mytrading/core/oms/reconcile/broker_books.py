@@ -160,7 +160,7 @@ def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -
     taken = {place for place, name in state.by_broker.items() if name not in state.carried}
     fresh = tuple(row for row, place in places if place not in state.foreign_orders and place not in taken)
     unread = [row.broker_order_id for row in read.unread_rows if row.broker_order_id]
-    names = [row.broker_order_id for row in (*fresh, *loose)]
+    names = [row.broker_order_id for row in fresh] + [row.broker_order_id for row in loose]
     names += [name for name in unread if (read.account, name) not in state.by_broker]
     ids = tuple(name for name in dict.fromkeys(names) if (read.account, name) not in state.foreign)
     gone = order_identity.ids_gone(oms, read, evidence.earlier) if state.earlier and not evidence.behind else ()

@@ -140,8 +140,9 @@ def _relearned(state: State, row: JournalRelearned) -> None:
 def _foreign(state: State, row: account_events.ForeignSeen) -> None:
     state.put(state.books, row.account, 1)
     for name in row.gone:
-        for table in (state.earlier, state.foreign, state.foreign_orders):
-            state.drop(table, (row.account, name))
+        state.drop(state.earlier, (row.account, name))
+        state.drop(state.foreign, (row.account, name))
+        state.drop(state.foreign_orders, (row.account, name))
     for name in row.ids:
         state.put(state.foreign, (row.account, name), row.machine_ns)
     for foreign in row.rows:

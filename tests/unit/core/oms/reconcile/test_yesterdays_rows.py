@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.state import broker_ids
 from mytrading.core.time import DAY
 from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.brokers import UNLISTED
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose
 from mytrading.messages.reports import BrokerOrder
 from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed, time_out
@@ -114,20 +116,36 @@ def test_order_of_the_morning_is_no_exit_of_the_evening_before(bench: OrderBench
     assert held(bench) + held(bench, "s2") == 50
 
 
-def test_rows_of_yesterday_are_no_trades_of_today(bench: OrderBench) -> None:
-    """A carried position whose book of yesterday shows a purchase and a sale of a stranger, which add up to nothing."""
-    bench.broker.by_hand(50, product=Product.NRML)
-    bench.read()
-    bench.broker.by_hand(0, product=Product.NRML)
+def test_sale_of_yesterday_took_units_of_today_that_a_partial_position_book_lacked() -> None:
+    """A stranger sold yesterday what he had; the row stands in the book of the morning as a trade of nobody."""
+    bench = OrderBench()
+    bench.time = DUSK
+    bench.see_mode()
     bench.hold("e1", **PLAN)
     bench.accept()
     bench.read()
+    bench.broker.net["NFO:Z", Product.NRML] = 1
     turn_of_day(bench)
-    read_on(bench, 2)
-    assert (held(bench), unmanaged(bench)) == (50, 0)
-    known = bench.machine.state.earlier
-    assert {"H1", "H2"} <= {name for _, name in known}
-    assert not {"POSITION_DISPUTED", "ORDER_ILLEGAL"} & bench.codes()
+    bench.broker.orders.clear()
+    bench.broker.net["NFO:A", Product.NRML] = 100
+    read_on(bench)
+    assert unmanaged_of(bench, "NFO:A") == 50
+    bench.answer_calls()
+    bench.read()
+    bench.broker.by_hand(50, product=Product.NRML)
+    read_on(bench)
+    assert (held(bench), unmanaged_of(bench, "NFO:A")) == (50, 0)
+    bench.time += DAY
+    bench.limits = OmsLimits(unlisted=UNLISTED)
+    bench.open_day("1970-01-03")
+    bench.broker.unlisted.add(("NFO:A", Product.NRML))
+    read_on(bench, 8)
+    assert held(bench) == 50, "nothing of today sold it"
+
+
+def unmanaged_of(bench: OrderBench, instrument: str) -> int:
+    rows = [row.quantity for row in bench.rows if isinstance(row, UnmanagedChanged) and row.instrument == instrument]
+    return rows[-1] if rows else 0
 
 
 def reuse(bench: OrderBench, call: OpenCall, name: str, **fields: object) -> BrokerOrder:
