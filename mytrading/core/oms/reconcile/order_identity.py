@@ -134,7 +134,10 @@ def is_within_window(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool
 
 
 def _window_end(oms: OrderDecision, order: Order) -> int:
-    return order.call.ended_machine_ns + oms.limits.lost_after + oms.limits.slow
+    """The end of an order's window in machine ns; a call that a restart found out had ended long before."""
+    call, limits = order.call, oms.limits
+    ended = min(call.ended_machine_ns, call.began_machine_ns + limits.call_patience)
+    return ended + limits.lost_after + limits.slow
 
 
 def is_replaced(oms: OrderDecision, order: Order) -> bool:

@@ -116,6 +116,25 @@ def test_order_of_the_morning_is_no_exit_of_the_evening_before(bench: OrderBench
     assert held(bench) + held(bench, "s2") == 50
 
 
+def test_stop_of_today_was_given_to_one_whose_call_was_out_when_the_router_died_in_the_evening(
+    bench: OrderBench,
+) -> None:
+    """The restart notes the call as ended in the morning; it ended with the router all the same."""
+    bench.hold("e1", **PLAN)
+    old = bench.calls[0].order.client_order_id
+    turn_of_day(bench, 10)
+    bench.crash((ACCOUNT,))
+    bench.see_mode()
+    assert bench.order(old).state is OrderState.UNKNOWN
+    bench.tick(SECOND)
+    like = bench.order(old)
+    bench.broker.orders.clear()
+    bench.broker.orders["H1"] = Placed("H1", "H1", "NFO:A", like.side, 50, like.product, order_type=like.order_type)
+    bench.read()
+    bench.read()
+    assert bench.order(old).broker_order_id == ""
+
+
 def test_sale_of_yesterday_took_units_of_today_that_a_partial_position_book_lacked() -> None:
     """A stranger sold yesterday what he had; the row stands in the book of the morning as a trade of nobody."""
     bench = OrderBench()
