@@ -24,6 +24,8 @@ from mytrading.messages.reports import BooksRead, BrokerOrder
 CLOCKS_DIFFER = 5 * SECOND
 """The broker's clock may be behind ours by so much, and its rows tell whole seconds."""
 _SAME_PRICE = 1e-6
+NO_ROWS = BooksRead(account="", id="", began_machine_ns=0, ended_machine_ns=0, orders=(), trades=())
+"""What `without_earlier_days` takes out of most reads."""
 
 
 def first_seen(oms: OrderDecision, account: str, broker_order_id: str) -> int:
@@ -55,27 +57,23 @@ def _tells_earlier_day(oms: OrderDecision, row: BrokerOrder) -> bool:
 def without_earlier_days(oms: OrderDecision, read: BooksRead) -> tuple[BooksRead, BooksRead]:
     """Return a read without the rows of orders that ended on earlier days, and one of these rows alone: they are
     nobody's, and nothing of today is told by them. Orders carried into the day keep theirs."""
-    old = {id(row) for row in read.orders or () if _ended_earlier(oms, read.account, row)}
-    names = {row.broker_order_id for row in read.orders or () if id(row) in old}
-    names -= {row.broker_order_id for row in read.orders or () if id(row) not in old}
-    listed = {row.broker_order_id for row in read.orders or ()}
-    for trade in read.trades or ():
-        place = (read.account, trade.broker_order_id)
-        if place[1] not in listed and place in oms.state.earlier and place not in oms.state.by_broker:
-            names.add(place[1])
-    if not old and not names:
-        return read, replace(read, orders=(), trades=())
-    shown = tuple(row for row in read.orders or () if id(row) not in old)
+    old = [row for row in read.orders or () if _ended_earlier(oms, read.account, row)]
+    if not old and not oms.state.earlier:
+        return read, NO_ROWS
+    gone = {id(row) for row in old}
+    left = tuple(row for row in read.orders or () if id(row) not in gone)
+    names = {row.broker_order_id for row in old} | _trades_of_earlier_days(oms, read)
+    names -= {row.broker_order_id for row in left}
+    stale = tuple(row for row in read.trades or () if row.broker_order_id in names)
     trades = tuple(row for row in read.trades or () if row.broker_order_id not in names)
-    return (
-        replace(
-            read, orders=None if read.orders is None else shown, trades=None if read.trades is None else trades
-        ),
-        replace(
-            read, orders=tuple(row for row in read.orders or () if id(row) in old),
-            trades=tuple(row for row in read.trades or () if row.broker_order_id in names),
-        ),
-    )  # fmt: skip
+    kept = {name: rows for name, rows in (("orders", left), ("trades", trades)) if getattr(read, name) is not None}
+    return replace(read, **kept), replace(read, orders=tuple(old), trades=stale)
+
+
+def _trades_of_earlier_days(oms: OrderDecision, read: BooksRead) -> set[str]:
+    """Ids of trades that were known on an earlier day; some brokers give each trade one of its own."""
+    places = ((read.account, row.broker_order_id) for row in read.trades or ())
+    return {place[1] for place in places if place in oms.state.earlier and place not in oms.state.by_broker}
 
 
 def _ended_earlier(oms: OrderDecision, account: str, row: BrokerOrder) -> bool:
