@@ -11,7 +11,7 @@ from tests.kit.fake_broker import SECOND, Placed
 from tests.kit.oms_storms import SIDES, Storm
 
 SEEDS = range(int(os.environ.get("STORM_FIRST", "9")), int(os.environ.get("STORM_LAST", "12")) + 1)
-"""In 11 an order of the venue is like an exit given up before. More by hand: `STORM_FIRST=1 STORM_LAST=80 pytest THIS`."""
+"""In 11 an order of the venue is like an exit given up before. More: `STORM_FIRST=1 STORM_LAST=80 pytest THIS`."""
 
 
 class SquareOffStorm(Storm):
