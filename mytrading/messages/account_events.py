@@ -127,13 +127,15 @@ class EmptyBooksSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
     """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`; no later call made them.
 
-    Without `ids` the book held nothing new. `rows` are the orders as they stood there.
+    Without `ids` the book held nothing new. `rows` are the orders as they stood there. `gone` are ids of earlier days
+    that the books do not show any more: a later row under one is another order.
     """
 
     account: str
     ids: tuple[str, ...]
     machine_ns: int
     rows: tuple[BrokerOrder, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entry_churned"):

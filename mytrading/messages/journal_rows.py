@@ -45,7 +45,8 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
-    and `names` its names of our products.
+    and `names` its names of our products. `broker_ids` are ids of broker orders, anybody's, that were known before a
+    day, by that day and account with a space between.
     """
 
     day: str
@@ -67,6 +68,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     brokers: dict[str, str] = {}
     agreed: tuple[NetAgreed, ...] = ()
     names: tuple[ProductNamed, ...] = ()
+    broker_ids: dict[str, tuple[str, ...]] = {}
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

@@ -34,13 +34,17 @@ NOT_NOW = "NOT_NOW: "
 
 
 class PlacingCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The newest call that placed the order, between two machine times; `trace_ns` is that of the quote behind it."""
+    """The newest call that placed the order, between two machine times; `trace_ns` is that of the quote behind it.
+
+    `sent_ns` is the market time at which it left, whose day is the order's; 0 before, and in journals of old versions.
+    """
 
     attempt: int = 0
     began_machine_ns: int = 0
     ended_machine_ns: int = 0
     not_before_machine_ns: int = 0
     trace_ns: int = 0
+    sent_ns: int = 0
 
 
 class EntryPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -206,7 +206,7 @@ def resolve(
     """Settle an order that is UNKNOWN, PARKED, LOST or GHOST, or that no order book shows: give its broker id, or state
     that it was never placed.
 
-    An order stated as never placed frees its margin; if it appears at the broker after all, it is cancelled.
+    An order stated as never placed frees its margin; if it appears at the broker in the next minutes, it is cancelled.
     """
     if bool(broker_order) == not_placed:
         fail(USAGE, "expected either --broker-order X (see `mytrading broker orders`) or --not-placed")

@@ -14,6 +14,7 @@ from mytrading.core.oms.evidence import net_evidence
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
 from mytrading.core.oms.state.alert_codes import StateAlert
+from mytrading.core.oms.state.broker_ids import KEPT_DAYS, known_before
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State, needs_read_or_call
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_live, is_of_day, with_cancel
@@ -22,8 +23,6 @@ from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
 from mytrading.messages.orders import Order, TimerFired
-
-KEPT_DAYS = 5
 
 
 def is_idle(state: State) -> bool:
@@ -186,7 +185,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
         calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
         agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
-        names=tuple(state.names.sorted_values()),
+        names=tuple(state.names.sorted_values()), broker_ids=known_before(state, day),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
 from mytrading.core.oms.exits import broker_stops, claimed_units, flatten
 from mytrading.core.oms.placing import entries, modify
-from mytrading.core.oms.reconcile import call_outcomes, order_updates, position_corrections, unknown_orders
+from mytrading.core.oms.reconcile import call_outcomes, order_identity, order_updates, position_corrections
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import (
@@ -461,7 +461,7 @@ def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested
     evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)
     message = f"never placed, by the word of the operator{f': {request.reason}' if request.reason else ''}"
     oms.change(order, "not_placed", state=OrderState.GHOST, call=call, evidence=evidence, message=message)
-    return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
+    return "", f"order {order.client_order_id} counts as never placed; if it appears in the next minutes it is ours"
 
 
 def candidate_broker_orders(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
@@ -471,7 +471,7 @@ def candidate_broker_orders(oms: OrderDecision, order: Order) -> list[BrokerOrde
         for place, row in oms.state.foreign_orders.sorted_items()
         if place[0] == order.account
         and place not in oms.state.by_broker
-        and unknown_orders.may_be_same_order(oms, order, row)
+        and order_identity.may_be_same_order(oms, order, row)
     ]
 
 

@@ -38,7 +38,7 @@ UNRESOLVED = frozenset({S.UNKNOWN, S.PARKED})
 LIVE = RESTING | UNRESOLVED | {S.INITIALIZED, S.SUBMITTED}
 
 ABSENT = frozenset({S.LOST, S.GHOST})
-"""Given up as never placed; if one appears after all it is ours. LOST stays reserved, GHOST does not."""
+"""Given up as never placed; one that appears within its window is ours. LOST stays reserved, GHOST does not."""
 
 SENT = RESTING | UNRESOLVED | {S.SUBMITTED}
 """States of an order that was sent and may still fill."""
@@ -117,8 +117,8 @@ def is_settled(order: Order) -> bool:
 
 
 def is_of_day(order: Order, day: str) -> bool:
-    """True if the order was made on this day (ISO date, of India) or later."""
-    return ist_date(order.created_ns).isoformat() >= day
+    """True if the order was sent on this day (ISO date, of India) or later; made, if it was never sent."""
+    return ist_date(order.call.sent_ns or order.created_ns).isoformat() >= day
 
 
 def is_untriggered_stop(order: Order) -> bool:

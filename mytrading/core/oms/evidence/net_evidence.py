@@ -127,6 +127,8 @@ def _may_be_its_trade(oms: OrderDecision, order: Order, row: BrokerTrades) -> bo
     place = (order.account, row.broker_order_id)
     if (row.instrument, row.side) != (order.instrument, order.side) or place in oms.state.by_broker:
         return False
+    if place in oms.state.earlier:
+        return False
     by_other_id = oms.broker(order.account).trade_order_id is not TradeOrderId.ORDER
     first = oms.state.foreign.get(place)
     return by_other_id and (first is None or first > order.call.began_machine_ns)

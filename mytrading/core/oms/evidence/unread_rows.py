@@ -68,5 +68,7 @@ def _may_be_of(oms: OrderDecision, order: Order, row: UnreadRow) -> bool:
     if not name:
         return True
     place = (order.account, name)
+    if place in oms.state.earlier and order.client_order_id in oms.state.carried:
+        return False
     first_seen = oms.state.foreign.get(place)
     return place not in oms.state.by_broker and (first_seen is None or first_seen > order.call.began_machine_ns)

@@ -162,7 +162,9 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
         return 0
     if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    call = replace(order.call, attempt=order.call.attempt + 1, began_machine_ns=oms.machine, ended_machine_ns=0)
+    call = replace(
+        order.call, attempt=order.call.attempt + 1, began_machine_ns=oms.machine, ended_machine_ns=0, sent_ns=oms.now
+    )
     sent = oms.change(order, "submitted", state=OrderState.SUBMITTED, call=call)
     if oms.state.withdrawn:
         entries.count_churn(oms, sent)
@@ -231,7 +233,9 @@ def _after(order: Order, other: Order) -> bool:
 
 
 def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
-    cancel = order.evidence.cancel
+    cancel, place = order.evidence.cancel, (order.account, order.broker_order_id)
+    if oms.state.by_broker.get(place) != order.client_order_id:
+        return 0  # its id names an order of today
     if budget <= 0 or cancel.not_before_machine_ns > oms.machine:
         return 0
     end = order.evidence.end

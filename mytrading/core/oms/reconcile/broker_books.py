@@ -13,6 +13,7 @@ from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
     journal_rebuild,
     moved_products,
+    order_identity,
     order_updates,
     position_corrections,
     startup,
@@ -33,14 +34,16 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     """Update orders and positions by a read of an account's books; ignored while its server is in the wrong mode."""
     if read.account in oms.state.wrong_mode:
         return
-    read = moved_products.with_our_products(oms, read)
-    evidence = _sort(oms, read)
+    read, earlier = order_identity.without_earlier_days(oms, moved_products.with_our_products(oms, read))
+    evidence = _sort(oms, read)._replace(earlier=earlier)
     if read.orders is not None and not read.single:
         unknown_orders.resolve_unknown_orders(oms, evidence)
         evidence = evidence._replace(unclaimed=journal_rebuild.adopt_matching_orders(oms, read, evidence.unclaimed))
         _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
+        if oms.state.begun and not evidence.earlier.trades:  # else the books have not begun the day
+            _record_carried(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
     if oms.state.guarding and not evidence.behind:
         broker_stops.on_books(oms, read)
@@ -75,7 +78,7 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
             order_updates.on_trade_sums(oms, oms.order(owner), trade)
     if read.unread_rows:
         _prove_unread_ends(oms, read, trades)
-    return unknown_orders.SortedRead(read, unclaimed, loose, behind)
+    return unknown_orders.SortedRead(read, unclaimed, loose, behind, read)
 
 
 def _prove_unread_ends(oms: OrderDecision, read: BooksRead, trades: dict[str, BrokerTrades]) -> None:
@@ -142,7 +145,8 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     sighted = order.state in TERMINAL and order.filled_seen > order.filled
     if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
         return
-    traded = any(row.broker_order_id == order.broker_order_id for row in read.trades)
+    mine = oms.state.by_broker.get((order.account, order.broker_order_id)) == order.client_order_id
+    traded = mine and any(row.broker_order_id == order.broker_order_id for row in read.trades)
     traded |= unread_rows.hides_trades(oms, order, read)
     if not traded and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
         order_updates.settle_unconfirmed_old_fill(oms, order, read)
@@ -151,14 +155,17 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
 def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
     """Note what nobody here placed; of an order that no book lists its trades tell, of yesterday for one."""
     read, state = evidence.read, oms.state
-    places = ((row, (read.account, row.broker_order_id)) for row in evidence.unclaimed)
-    fresh = tuple(row for row, place in places if place not in state.foreign_orders and place not in state.by_broker)
+    old, loose = evidence.earlier.orders or (), (*evidence.trades, *(evidence.earlier.trades or ()))
+    places = ((row, (read.account, row.broker_order_id)) for row in (*evidence.unclaimed, *old))
+    taken = {place for place, name in state.by_broker.items() if name not in state.carried}
+    fresh = tuple(row for row, place in places if place not in state.foreign_orders and place not in taken)
     unread = [row.broker_order_id for row in read.unread_rows if row.broker_order_id]
-    names = [row.broker_order_id for row in fresh] + [row.broker_order_id for row in evidence.trades]
+    names = [row.broker_order_id for row in fresh] + [row.broker_order_id for row in loose]
     names += [name for name in unread if (read.account, name) not in state.by_broker]
     ids = tuple(name for name in dict.fromkeys(names) if (read.account, name) not in state.foreign)
-    if ids or fresh or read.account not in state.books:
-        oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
+    gone = order_identity.ids_gone(oms, read, evidence.earlier) if state.earlier and not evidence.behind else ()
+    if ids or fresh or gone or read.account not in state.books:
+        oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh, gone=gone))
     if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
         oms.request_read(read.account, "foreign fill", positions=True)
 
@@ -184,10 +191,12 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
             _compare_unmanaged(oms, key, net, read)
         elif net == broker.get(key) == missing_units.owned_units(oms, key) != 0 and not state.agreed.get(key):
             oms.emit(NetAgreed(**key._asdict(), quantity=net, at_ns=oms.now))  # a first fill, whose stop is on its way
-    if state.begun:
-        net_positions.record_carried_units(
-            oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
-        )
+
+
+def _record_carried(oms: OrderDecision, read: BooksRead) -> None:
+    net_positions.record_carried_units(
+        oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
+    )
 
 
 def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead) -> set[NetKey]:
@@ -235,7 +244,7 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     if order.state is OrderState.PARKED:
         return read.orders is None or any(
             (read.account, row.broker_order_id) not in oms.state.by_broker
-            and unknown_orders.may_be_same_order(oms, order, row)
+            and order_identity.may_be_same_order(oms, order, row)
             for row in read.orders
         )
     ending = bool(order.evidence.end) and order.state is not OrderState.LOST

@@ -50,7 +50,8 @@ def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
             mark_unknown(oms, order, outcome.ended_machine_ns, why)
         return
     bound, first_seen = None, oms.state.foreign.get((order.account, outcome.broker_order_id))
-    if first_seen is not None and first_seen <= outcome.began_machine_ns:
+    known = (order.account, outcome.broker_order_id) in oms.state.earlier  # then it is another order's by its day
+    if first_seen is not None and first_seen <= outcome.began_machine_ns and not known:
         what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
         oms.record_illegal(order, what)
     else:
@@ -67,7 +68,7 @@ def _why_no_id(oms: OrderDecision, order: Order, name: str) -> str:
     if name.lower() in oms.broker(order.account).no_ids:
         return f"the broker accepted it, but gave {name} in place of an order id"
     owner = oms.state.by_broker.get((order.account, name))
-    if owner is None or owner == order.client_order_id:
+    if owner is None or owner == order.client_order_id or owner in oms.state.carried:
         return ""
     return f"the broker accepted it, but gave the id {name}, which it gave to order {owner} before"
 
@@ -78,6 +79,8 @@ def _free_shared_id(oms: OrderDecision, account: str, name: str, at_machine_ns: 
     if (owner := oms.state.by_broker.get((account, name))) is None:
         return
     first = oms.order(owner)
+    if owner in oms.state.carried:
+        return
     if first.state in RESTING and not first.filled_seen:
         unbind_broker_order(oms, first, f"the broker gave its id {name} to another order too")
         oms.emit(ForeignSeen(account=account, ids=(name,), machine_ns=at_machine_ns))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mytrading.core.oms.evidence import missing_units, net_positions
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.placing import entries, modify, slices
-from mytrading.core.oms.reconcile import call_outcomes, order_updates
+from mytrading.core.oms.reconcile import call_outcomes, order_identity, order_updates
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Sizes, closing_slice_quantities
 from mytrading.core.orders.state_machine import (
@@ -233,8 +233,13 @@ def _is_exit_of(oms: OrderDecision, goal: orders.Goal, row: BrokerOrder) -> bool
 
 def _is_sought(oms: OrderDecision, key: NetKey, row: BrokerOrder) -> bool:
     """True if the row may be that of an order of ours whose name at the broker is not known yet."""
-    nameless = (order for order in oms.open_orders(key) if order.state in _NAMELESS)
-    return any(same_fingerprint(order, row.instrument, row.side, row.quantity) for order in nameless)
+    return any(
+        same_fingerprint(order, row.instrument, row.side, row.quantity)
+        if order.state is OrderState.SUBMITTED
+        else order_identity.may_be_same_order(oms, order, row)
+        for order in oms.open_orders(key)
+        if order.state in _NAMELESS
+    )
 
 
 def _take_over(oms: OrderDecision, read: BooksRead, order: orders.Order, row: BrokerOrder) -> None:

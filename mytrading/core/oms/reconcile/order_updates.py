@@ -40,7 +40,7 @@ _LIMIT_READS = 2
 def bind_broker_order(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
     """Assign a broker order id to an order and accept it; None, recorded as illegal, if another order has the id."""
     owner = oms.state.by_broker.get((order.account, broker_order_id))
-    if owner is not None and owner != order.client_order_id:
+    if owner is not None and owner != order.client_order_id and owner not in oms.state.carried:
         oms.record_illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
         return None
     late = order.state in ABSENT
@@ -94,9 +94,13 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
 def find_our_order(oms: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
     """Return our order behind a broker order, by its id or by our id in its tag (then bound now); None if not ours."""
     state = oms.state
-    if (name := state.by_broker.get((account, row.broker_order_id))) is not None:
-        return state.orders.get(name)
     tagged = state.orders.get(row.tag) if row.tag else None
+    if (name := state.by_broker.get((account, row.broker_order_id))) is not None:
+        order = oms.order(name)
+        same = (tagged is None or tagged is order) and (row.instrument, row.side) == (order.instrument, order.side)
+        if same or name not in state.carried:
+            return order
+        # the broker gave the id of a carried order to another one
     if tagged is None or tagged.broker_order_id or tagged.account != account or tagged.call.attempt == 0:
         return None
     unsent = tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED)

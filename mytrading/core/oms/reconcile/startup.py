@@ -49,7 +49,10 @@ def conclude_recovery(oms: OrderDecision, read: BooksRead, *, behind: bool) -> N
     unmanaged = [row for key, row in state.unmanaged.sorted_items() if key.account == read.account]
     seeking = [oms.order(name) for name, of in state.seeking.sorted_items() if of == read.account]
     found = {
-        "foreign": sum(1 for place in state.foreign if place[0] == read.account and place not in state.by_broker),
+        "foreign": sum(
+            place[0] == read.account and place not in state.by_broker and place not in state.earlier
+            for place in state.foreign
+        ),
         "unmanaged": tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
         "unresolved": (*(_words(order) for order in seeking if order.state in UNRESOLVED), *_disputes(oms, read)),
     }

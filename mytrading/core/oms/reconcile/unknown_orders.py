@@ -14,7 +14,7 @@ from mytrading.core.oms.evidence import net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import OrderCase, OrderReading, OrderVerdict, judge, unseen_reads
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries, slices
-from mytrading.core.oms.reconcile import order_updates, position_corrections
+from mytrading.core.oms.reconcile import order_identity, order_updates, position_corrections
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, same_fingerprint
@@ -27,8 +27,6 @@ from mytrading.messages.run_config import UnknownExit
 
 ANALYZE = "analyze"
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
-NEVER = 1 << 62
-"""Machine ns of what no read has shown yet."""
 
 
 class SortedRead(NamedTuple):
@@ -38,6 +36,8 @@ class SortedRead(NamedTuple):
     unclaimed: list[BrokerOrder]
     trades: list[BrokerTrades]
     behind: bool
+    earlier: BooksRead
+    """Its rows of orders that ended on earlier days."""
 
 
 def resolve_unknown_orders(oms: OrderDecision, sorted_read: SortedRead) -> None:
@@ -52,32 +52,50 @@ def resolve_unknown_orders(oms: OrderDecision, sorted_read: SortedRead) -> None:
         calling = (other for other in oms.open_orders(order.net) if other.state is OrderState.SUBMITTED)
         if any(_twins(order, other) for other in calling):
             continue
-        rivals = sum(_twins(order, other) for other in seekers[place:])
-        free = (row for row in sorted_read.unclaimed if row.broker_order_id not in taken)
-        matching = [row for row in free if may_be_same_order(oms, order, row)]
+        free = [row for row in sorted_read.unclaimed if row.broker_order_id not in taken]
+        matching = _matching(oms, order, free, sorted_read.read)
+        rivals = sum(
+            _twins(order, other) and bool(other is order or _matching(oms, other, free, sorted_read.read))
+            for other in seekers[place:]
+        )
         several = len(matching) > rivals
         if matching and not several:
             matching = [_preferred(oms, order, matching)]
         taken.update(row.broker_order_id for row in matching)
+        _tell_of_look_alikes(oms, order, free, sorted_read.read)
         if matching:
             _listed(oms, order, matching, sorted_read, several=several)
         elif order.state is OrderState.UNKNOWN:
             _absent(oms, order, sorted_read)
 
 
+def _matching(oms: OrderDecision, order: Order, rows: list[BrokerOrder], read: BooksRead) -> list[BrokerOrder]:
+    """The rows that may be this order; of one whose successor has filled those that more than the hard facts shows."""
+    alike = [row for row in rows if order_identity.may_be_same_order(oms, order, row)]
+    if not alike or not order_identity.is_replaced(oms, order):
+        return alike
+    return [row for row in alike if order_identity.is_proven(oms, order, row, read)]
+
+
+def _tell_of_look_alikes(oms: OrderDecision, order: Order, rows: list[BrokerOrder], read: BooksRead) -> None:
+    """Alert that nothing is done about a new row like an order whose successor has filled: it may be anybody's."""
+    fresh = [row for row in rows if (order.account, row.broker_order_id) not in oms.state.foreign]
+    if order.state not in ABSENT or not fresh:
+        return
+    for row in fresh:
+        if order_identity.may_be_same_order(oms, order, row) and not _matching(oms, order, [row], read):
+            what = f"broker order {row.broker_order_id} ({row.status}) is like {order.side} {order.quantity}"
+            what = f"{what} {order.instrument}, which was given up as never placed and whose successor has filled"
+            text = f"{what}; nothing is done about it: if nobody placed it by hand, cancel it at the broker"
+            oms.alert(EventAlert.ORDER_APPEARED, Severity.CRITICAL, order.client_order_id, text)
+
+
 def _twins(one: Order, other: Order) -> bool:
     return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
 
 
-def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
-    """True if an order book row of the order's account, which no order of ours has claimed, may be this order."""
-    same = same_fingerprint(order, row.instrument, row.side, row.quantity) and row.product in (None, order.product)
-    return same and _first_seen(oms, order, row) > order.call.began_machine_ns
-
-
 def _first_seen(oms: OrderDecision, order: Order, row: BrokerOrder | BrokerTrades) -> int:
-    """Machine ns of the first read that showed a stranger's row in the order's account."""
-    return oms.state.foreign.get((order.account, row.broker_order_id)) or NEVER
+    return order_identity.first_seen(oms, order.account, row.broker_order_id)
 
 
 def _preferred(oms: OrderDecision, order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
@@ -127,7 +145,9 @@ def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     reduces = order.purpose.reduces
     reading = _reading(oms, order, sorted_read)
     reading = reading._replace(
-        behind=reading.behind or unread_rows.hides_order(oms, order, sorted_read.read),
+        behind=reading.behind
+        or unread_rows.hides_order(oms, order, sorted_read.read)
+        or order_identity.may_be_used_again(oms, order, (*(sorted_read.earlier.orders or ()), *sorted_read.unclaimed)),
         unmoved=_net_unchanged(oms, order, sorted_read) if reduces else None,
         tagged=not reduces and _shows_tags(oms, sorted_read.read),
     )
@@ -233,7 +253,7 @@ def _strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> set
         row.broker_order_id
         for row in sorted_read.unclaimed
         if (row.instrument, row.product) == (order.instrument, order.product)
-        and not any(may_be_same_order(oms, other, row) for other in sought)
+        and not any(_matching(oms, other, [row], sorted_read.read) for other in sought)
     }
 
 

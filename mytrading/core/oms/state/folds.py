@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from mytrading.core.oms.state.broker_ids import is_younger, midnight_of
 from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, TABLES, State, Table
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of_day
@@ -71,6 +72,8 @@ def _order(state: State, row: orders.OrderChanged) -> None:
         state.put(state.withdrawn, (order.account, order.instrument), order.updated_ns)
     elif row.event == "submitted":
         state.put(state.placed, order.account, (state.placed.get(order.account) or 0) + 1)
+        if state.carried:
+            state.drop(state.carried, order.client_order_id)  # made on an earlier day, sent today: an order of today
     elif row.event == "rate_limited":
         waits = (order.call, evidence.cancel, evidence.modify)
         state.put(state.paused, order.account, max(each.not_before_machine_ns for each in waits))
@@ -138,10 +141,17 @@ def _relearned(state: State, row: JournalRelearned) -> None:
 
 def _foreign(state: State, row: account_events.ForeignSeen) -> None:
     state.put(state.books, row.account, 1)
+    for name in row.gone:
+        state.drop(state.earlier, (row.account, name))
+        state.drop(state.foreign, (row.account, name))
+        state.drop(state.foreign_orders, (row.account, name))
     for name in row.ids:
         state.put(state.foreign, (row.account, name), row.machine_ns)
     for foreign in row.rows:
-        state.put(state.foreign_orders, (row.account, foreign.broker_order_id), foreign)
+        place = (row.account, foreign.broker_order_id)
+        state.put(state.foreign_orders, place, foreign)
+        if (before := state.earlier.get(place)) is not None and is_younger(foreign, before):
+            state.drop(state.earlier, place)  # the broker uses the id again
 
 
 def _flatten(state: State, row: orders.FlattenChanged) -> None:
@@ -201,6 +211,10 @@ def _day(state: State, row: DayOpened) -> None:
     for text in row.used_ids:
         day, _, name = text.partition(" ")
         state.put(state.used, name, day)
+    for text, ids in row.broker_ids.items():
+        day, _, account = text.partition(" ")
+        for name in ids:
+            state.put(state.earlier, (account, name), midnight_of(day))
     _many_sizes(state, row)
     for account, stamps in row.calls.items():
         state.put(state.sent, account, stamps)

@@ -105,6 +105,9 @@ class State:
     used: Table[str, str]
     """Ids of commands and goals of earlier days, with the day."""
     foreign: Table[tuple[str, str], int]
+    earlier: Table[tuple[str, str], int]
+    """Broker ids, anybody's, of orders of earlier days, with the market time (ns) of the midnight that they were known
+    before: a row under one is yesterday's, unless it says that it is younger. An id and a day are one order."""
     books: Table[str, int]
     """Accounts whose order book has been read today."""
     sent: Table[str, tuple[int, ...]]
@@ -279,8 +282,9 @@ class State:
         ):
             if wanted != (name in table):
                 self.put(table, name, account) if wanted else self.drop(table, name)
-        if order.broker_order_id:
-            self.put(self.by_broker, (account, order.broker_order_id), name)
+        place = (account, order.broker_order_id)
+        if place[1] and (name not in self.carried or (self.by_broker.get(place) or name) == name):
+            self.put(self.by_broker, place, name)  # but for an id that was used again today
 
     def put_position(self, position: Position) -> None:
         """Store a position's new version and update the indices."""
