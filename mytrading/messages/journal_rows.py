@@ -19,6 +19,7 @@ from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.risk_events import RiskEventRecorded
+from mytrading.messages.settlements import UnitsAwaited
 from mytrading.messages.signals import Leg, Signal
 from mytrading.messages.webhooks import AlertJudged, WebhooksOpened
 
@@ -45,7 +46,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
-    and `names` its names of our products.
+    and `names` its names of our products. `awaited` are units that are to come of corporate actions.
     """
 
     day: str
@@ -67,6 +68,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     brokers: dict[str, str] = {}
     agreed: tuple[NetAgreed, ...] = ()
     names: tuple[ProductNamed, ...] = ()
+    awaited: tuple[UnitsAwaited, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):
