@@ -334,7 +334,10 @@ def _take_unmanaged(oms: OrderDecision, key: NetKey, units: int) -> None:
 def _plan_rebuild(oms: OrderDecision, request: RebuildRequested, read: BooksRead) -> Planned:
     rows = tuple(ledger_rebuild.compare_keys(oms, read))
     steps = (f"entries of {request.account} are halted until `mytrading resume`", "stops follow what is held then")
-    plan = make_plan(rows, steps)
+    result = (
+        (*row.net, row.broker, row.after) for row in rows
+    )  # what is corrected meanwhile as it was shown is no news
+    plan = SettlementPlan(mark=content_id(*map(repr, result)), rows=rows, steps=steps)
     changed = [row for row in rows if row.changes]
     if not (read.positions or read.funds_live):
         cure = "log the server in at the broker; what was carried and is gone is booked by `mytrading positions settle`"

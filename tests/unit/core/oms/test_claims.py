@@ -225,10 +225,10 @@ def test_claim_waits_for_the_cancel_of_the_stop_of_the_last_trip_and_gets_its_ow
     early = claim_guarded(bench)
     assert "is under way: stop" in answers(bench, early)[0].message
     bench.cancel()
-    request = claim_guarded(bench)
     for _ in range(4):
         bench.tick(2 * SECOND)
         bench.read()
+    request = claim_guarded(bench)
     assert [call.order.trigger_price for call in stops_placed(bench)] == [90.0]
     bench.accept()
     assert answers(bench, request)[0].ok
