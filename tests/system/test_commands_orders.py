@@ -68,8 +68,8 @@ def claimed(stack: Stack, quantity: int, stop: float = 0.0) -> None:
 def is_given(stack: Stack, *guard: str) -> bool:
     """A claim for `manual`; false while an exit or a flatten of before goes on, which would sell the units at once, and
     until the price is known that the stop is judged by."""
-    done = asked(stack.environment, "positions", "claim", SBIN, "--strategy", "manual", *guard)
-    later = ("manual is being closed", "claim again in a few seconds")
+    done = asked(stack.environment, "positions", "claim", SBIN, "--strategy", "manual", "--yes", *guard)
+    later = ("manual is being closed", "claim again in a few seconds", "is under way", "MOVED")
     assert done.returncode == 0 or any(text in done.stderr for text in later), done.stderr
     return done.returncode == 0
 
@@ -119,7 +119,7 @@ def test_unmanaged_units_are_closed_only_when_that_is_said(stack: Stack) -> None
     at_the_terminal(stack, 5)
     assert "--unmanaged" in refused(stack, 2, "positions", "close", SBIN)
     longest = ("--request-id", "x" * 64)
-    assert stack.ask("positions", "close", SBIN, "--unmanaged", *longest)["flat"] is True
+    assert stack.ask("positions", "close", SBIN, "--unmanaged", "--yes", *longest)["flat"] is True
     assert SBIN not in stack.broker_net()
 
 

@@ -66,10 +66,10 @@ def _plan_request(found: TradingOrchestrator, command: Settling) -> str:
     return _send(found, preview).request
 
 
-def _send(found: TradingOrchestrator, command: Settling) -> ops.ClaimTaken | ops.SettlementTaken:
-    if isinstance(command, ops.ClaimCommand):
-        return found.ask(command)
-    return found.ask(command)
+def _send(found: TradingOrchestrator, command: Any) -> ops.ClaimTaken | ops.SettlementTaken:
+    """Send a command of `Settling`, whose replies differ by kind."""
+    taken: ops.ClaimTaken | ops.SettlementTaken = found.ask(command)
+    return taken
 
 
 def _answer(found: TradingOrchestrator, request: str) -> ops.RequestAnswer:
@@ -109,8 +109,14 @@ def confirm(body: dict[str, Any], yes: bool, as_json: bool) -> None:
         fail(ERROR, "nothing was done")
 
 
-def show_steps(steps: Sequence[str]) -> None:
-    """Print what a command will do, a line each."""
+def agree(steps: Sequence[str], yes: bool, as_json: bool) -> None:
+    """Show what a command will do, a line each, and ask, as `confirm` does."""
+    if not as_json:
+        _print_steps(steps)
+    confirm({"plan": {"rows": [], "steps": list(steps)}}, yes, as_json)
+
+
+def _print_steps(steps: Sequence[str]) -> None:
     for step in steps:
         print(f"· {step}")
 
@@ -118,7 +124,7 @@ def show_steps(steps: Sequence[str]) -> None:
 def print_plan(plan: SettlementPlan) -> None:
     """Print a plan: broker, ledger and difference side by side, and what becomes of each."""
     print_rows([_row(row) for row in plan.rows], _COLUMNS, False, "nothing is held, here or at the broker")
-    show_steps(plan.steps)
+    _print_steps(plan.steps)
 
 
 def plan_body(plan: SettlementPlan) -> dict[str, Any]:

@@ -38,6 +38,9 @@ COMMANDS: tuple[ops.OperatorCommand, ...] = (
     ops.CloseCommand(request_id="r", by="me", instrument="NFO:A"),
     ops.CloseRunCommand(request_id="r", by="me", run="run-one"),
     ops.FlattenCommand(request_id="r", by="me"),
+    ops.SettleCommand(request_id="r", by="me", instrument="NFO:A", reason="gone"),
+    ops.AdjustCommand(request_id="r", by="me", instrument="NFO:A", new=2, reason="split"),
+    ops.RebuildCommand(request_id="r", by="me", account="paper", reason="broken"),
     ops.HistoryAcceptCommand(request_id="r", by="me", instrument="NSE_INDEX:NIFTY"),
 )
 
