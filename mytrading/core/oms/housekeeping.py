@@ -111,6 +111,8 @@ def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Calla
     wait. `never_began(order id, attempt)`: true if that placing call certainly did not leave."""
     accounts = set(served)
     startup.begin_recovery(oms, sorted(accounts))
+    settlements.resume(oms)
+    accounts.update(level.request.account for level in oms.state.settlements.values())
     startup.drop_expired_contracts(oms)
     for name in sorted({*oms.state.restless.keys(), *(name for _, name, _ in oms.state.calling)}):
         order = oms.order(name)

@@ -147,6 +147,13 @@ def expire(oms: OrderDecision) -> None:
             oms.answer(name, what, "")
 
 
+def resume(oms: OrderDecision) -> None:
+    """Take up again, after a start, the requests that were open when the router stopped: the time to wait for a read
+    begins anew."""
+    for level in oms.state.settlements.sorted_values():
+        oms.emit(SettlementOpened(request=level.request, opened_machine_ns=oms.machine))
+
+
 def end_all(oms: OrderDecision, why: str) -> None:
     """Refuse all requests that are open."""
     for name in sorted(oms.state.settlements):

@@ -152,7 +152,7 @@ def test_defect_in_a_query_refuses_it_and_raises_an_alert_until_it_works(
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        ({"type": "order"}, "expected one of alert_acknowledge, alerts,"),
+        ({"type": "order"}, "expected one of adjust, alert_acknowledge, alerts,"),
         ({"type": "order"}, "found 'order'; did you mean orders?"),
         ({"verb": "orders"}, "found None"),
         ({"type": "halt"}, "halt: object missing required field `request_id`; found 'type'"),
