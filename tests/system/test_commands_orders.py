@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,27 @@ def test_unmanaged_units_are_closed_only_when_that_is_said(stack: Stack) -> None
     longest = ("--request-id", "x" * 64)
     assert stack.ask("positions", "close", SBIN, "--unmanaged", "--yes", *longest)["flat"] is True
     assert SBIN not in stack.broker_net()
+
+
+def test_ledger_and_books_are_printed_side_by_side_and_rebuilt_by_a_word(stack: Stack) -> None:
+    at_the_terminal(stack, 7)
+    shown = stack.run("state", "rebuild-ledger", "--json")
+    assert shown.returncode == 2 and "repeat it with --yes" in shown.stderr, shown.stderr
+    row = next(row for row in json.loads(shown.stdout)["plan"]["rows"] if row["instrument"] == SBIN)
+    assert (row["broker"], row["ledger"], row["difference"], row["changes"]) == (7, 7, 0, False)
+    assert "expected a reason" in refused(stack, 2, "state", "rebuild-ledger", "--yes")
+    rebuilt = (
+        "state",
+        "rebuild-ledger",
+        "--yes",
+        "--json",
+        "--reason",
+        "a trial",
+    )  # others trade on: MOVED now and then
+    done = eventually(lambda: done if (done := stack.run(*rebuilt)).returncode == 0 else None, 60)
+    body = json.loads(done.stdout)
+    assert body["done"] and Path(body["copy"]).is_file() and "entries wait for `mytrading resume`" in body["message"]
+    assert rows_of(stack, SBIN, "(unmanaged)")[0]["quantity"] == 7
 
 
 @pytest.mark.parametrize(

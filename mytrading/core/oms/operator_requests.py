@@ -300,9 +300,7 @@ def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
         return
     sign = 1 if found.quantity > 0 else -1
     units = sign * (request.quantity or abs(found.quantity))
-    plan = _claim_plan(oms, found, units, request)
-    if request.preview or (problem := settlements.why_moved(request.plan, plan)):
-        oms.answer(request.id, problem, "nothing was done yet", plan)
+    if _is_only_planned(oms, found, units, request):
         return
     owner = OwnerKey(*key, request.strategy)
     known = oms.state.positions.get(owner) or Position(**owner._asdict(), run="")
@@ -322,6 +320,15 @@ def _is_claim_repeated(oms: OrderDecision, request: control.ClaimRequested) -> b
     return waits or settlements.is_repeated(oms, request.id)
 
 
+def _is_only_planned(oms: OrderDecision, found: UnmanagedChanged, units: int, request: control.ClaimRequested) -> bool:
+    """Answer a claim that only asks for its plan, or whose plan is not the one that was shown; false of any other."""
+    plan = _claim_plan(oms, found, units, request)
+    problem = "" if request.preview else settlements.why_moved(request.plan, plan)
+    if problem or request.preview:
+        oms.answer(request.id, problem, "nothing was done yet", plan)
+    return bool(problem) or request.preview
+
+
 def _claim_plan(
     oms: OrderDecision, found: UnmanagedChanged, units: int, request: control.ClaimRequested
 ) -> SettlementPlan:
@@ -329,16 +336,18 @@ def _claim_plan(
     price, ledger = request.price or found.average_price, net_positions.ledger_net(oms.state, found.net)
     left, stop = abs(found.quantity) - abs(units), ""
     if request.stop:
-        stop = (
-            f"they get a stop at {request.stop:g} (limit {request.stop_limit:g}), or are given back if it cannot rest"
-        )
+        at = f"{request.stop:g} (limit {request.stop_limit:g})"
+        stop = f"they get a stop at {at}, or are given back if it cannot rest"
     elif request.to_close:
         stop = "then all that it holds of it is closed at the market"
     rest = f"{left} stay without an owner" if left else ""
     steps = (f"{request.strategy} gets {units:+d} of {found.instrument} {found.product} at {price:g}", stop, rest)
     does = f"{abs(units)} of {abs(found.quantity)} without an owner go to {request.strategy}"
-    row = PlannedUnits(**found.net._asdict(), broker=ledger, ledger=ledger, after=ledger, does=does, changes=True)
-    return settlements.make_plan((row,), tuple(step for step in steps if step))
+    row = PlannedUnits(**found.net._asdict(), broker=None, ledger=ledger, after=ledger, does=does, changes=True)
+    # a price or a limit that follows the market is none of what moves a plan
+    asked = (request.strategy, request.stop, request.to_close, units, found.quantity)
+    mark = content_id(*map(str, (*found.net, *asked)))
+    return SettlementPlan(mark=mark, rows=(row,), steps=tuple(step for step in steps if step))
 
 
 def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
