@@ -17,13 +17,15 @@ from mytrading.messages.settlements import AdjustRequested, RebuildRequested, Se
 from mytrading.messages.streams import STREAMS, unions
 from mytrading.runtime.journal.format import INPUT, OUTPUT, RECORD
 from mytrading.runtime.journal.journal import Entry, Journal
-from mytrading.runtime.journal.reader import extent_of
+from mytrading.runtime.journal.reader import extent_of, frames_from, open_day_file
 from tests.kit.fake_broker import ACCOUNT, OrderBench
 from tests.kit.hand_settlements import LOT, SHARE, TOMORROW, carried, halt, held
 from tests.kit.journal_surgery import stored_rows
 
-STRIDE = 11
-"""A kill is tried at each so many bytes of what the settlement wrote."""
+STRIDE = 331
+"""A kill is tried at each so many bytes of what the settlement wrote, and behind each frame."""
+SMALL = 4096
+"""Bytes of disk that a journal here keeps aside."""
 _STREAM_OF = {kind: stream for stream, union in unions().items() for kind in (get_args(union) or (union,))}
 Case = tuple[Callable[[OrderBench], Any], str, Product, tuple[int, float], tuple[int, float]]
 
@@ -103,7 +105,7 @@ def test_settlement_is_done_whole_or_not_at_all_wherever_its_writing_was_cut(kin
     if kind == "rebuild":
         bench.broker.net[LOT, Product.NRML] = 20
         halt(bench)
-    journal = Journal(tmp_path / "whole", "router", TOMORROW)
+    journal = Journal(tmp_path / "whole", "router", TOMORROW, SMALL)
     opened = bench.machine.snapshot(TOMORROW)
     journal.append([Entry(RECORD, "records", encode_body(opened))], bench.now, bench.time)
     bench.machine = started(bench, journal.path)
@@ -117,11 +119,13 @@ def test_settlement_is_done_whole_or_not_at_all_wherever_its_writing_was_cut(kin
     ended, whole = end_of(journal), journal.path.read_bytes()
     journal.close()
     seen, at = set(), bench.time
-    for cut in [*range(began, ended, STRIDE), ended]:
+    with open_day_file(journal.path) as file:
+        frames = [frame.end for frame in frames_from(file) if frame.end >= began]
+    for cut in sorted({*range(began, ended, STRIDE), *frames}):
         folder = tmp_path / str(cut)
         folder.mkdir()
-        (folder / journal.path.name).write_bytes(whole[:cut] + bytes(len(whole) - cut))
-        again = Journal(folder, "router", TOMORROW)
+        (folder / journal.path.name).write_bytes(whole[:cut] + bytes(min(SMALL, len(whole) - cut)))
+        again = Journal(folder, "router", TOMORROW, SMALL)
         bench.machine, bench.time = started(bench, again.path), at
         state, there = bench.machine.state, held(bench, instrument, product)
         done = "r1" in state.answered
