@@ -192,7 +192,11 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
         agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
         names=tuple(state.names.sorted_values()),
-        awaited=tuple(level for level in state.awaited.sorted_values() if level.units),
+        awaited=tuple(
+            level
+            for owner, level in state.awaited.sorted_items()
+            if level.units and (position := state.positions.get(owner)) is not None and position.quantity
+        ),
     )  # fmt: skip
 
 

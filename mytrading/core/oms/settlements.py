@@ -228,6 +228,8 @@ def _plan_adjust(oms: OrderDecision, request: AdjustRequested, read: BooksRead) 
     if problem or position is None:
         return Planned(problem)
     awaited = oms.state.awaited.get(request.owner)
+    if awaited is not None and position.opened_ns > awaited.at_ns:
+        awaited = None  # what the action was booked on was closed since
     sign = 1 if position.quantity > 0 else -1
     net = net_positions.net_with_unlisted(oms, request.net, net_positions.broker_net(request.net, read))
     spare = max(0, (net - missing_units.owned_units(oms, request.net)) * sign)

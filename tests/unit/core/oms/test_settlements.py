@@ -140,13 +140,15 @@ def test_request_that_no_read_answers_is_refused_before_its_author_stops_waiting
 
 
 def test_read_that_began_before_the_request_does_not_answer_it() -> None:
-    bench = carried()
+    bench = carried(guarded=False)
+    bench.read()
     old = bench.broker.books(bench.time)
-    bench.time += SECOND
-    bench.tick()
+    bench.tick(SECOND)
     bench.step(SettleRequested(id="r1", account=ACCOUNT, instrument=LOT, product=Product.NRML, strategy="s1", at_ns=0))
     bench.step(old)
     assert answer(bench, "r1") is None and held(bench) == (50, 100.0)
+    bench.read()
+    assert held(bench)[0] == 0
 
 
 def rows_of_one_settlement(kind: str) -> tuple[OrderBench, int, tuple[int, float]]:
@@ -221,6 +223,30 @@ def test_units_that_come_days_after_a_bonus_are_claimed_by_the_same_command_and_
     assert held(bench, SHARE, Product.CNC) == (100, 50.0) and not bench.machine.state.mismatches
     again = adjust(bench, "r4")
     assert not again.ok and "were booked for s1 today" in again.message
+
+
+def next_day(bench: OrderBench, day: str) -> None:
+    """The night: the broker's books begin anew, empty of what was delivered."""
+    bench.session_open = False
+    bench.time += DAY
+    bench.open_day(day)
+    bench.broker.orders.clear()
+    bench.broker.net.clear()
+
+
+@pytest.mark.parametrize("nights", [0, 1])
+def test_units_that_were_to_come_of_a_position_that_was_closed_are_no_part_of_the_next_one(nights: int) -> None:
+    bench = carried(SHARE, Product.CNC)
+    assert adjust(bench).ok
+    assert settle(bench, "r2", instrument=SHARE, product=Product.CNC, price=51.0).ok
+    if nights:
+        next_day(bench, LATER)
+        assert not bench.machine.state.awaited
+    bench.session_open = True
+    bench.hold("e5", 30, instrument=SHARE, product=Product.CNC)
+    next_day(bench, "1970-01-04")
+    shown = adjust(bench, "r3", preview=True)
+    assert shown.ok and "average price 100 becomes 50" in plan_of(shown).steps, shown.message
 
 
 def test_bonus_units_that_the_position_book_shows_without_an_owner_become_the_owners() -> None:
