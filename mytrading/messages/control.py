@@ -6,6 +6,7 @@ import msgspec
 
 from mytrading.messages.enums import DaemonState, LimitAction, LimitKind, OrderType, Product, Severity, TradingLevel
 from mytrading.messages.instruments import Instrument
+from mytrading.messages.settlements import AdjustRequested, RebuildRequested, SettleRequested
 
 KILL = "KILL file"
 """In place of an account: the level that the file KILL of the state directory asks for. No account is called so."""
@@ -125,7 +126,8 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     With a `stop` (trigger, rupees) they are guarded by a stop-limit order with `stop_limit` as its price.
     `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them. `to_close` says
-    that they are claimed only to be closed, so that an exit of the owner that is under way may take them in.
+    that they are claimed only to be closed. `preview`: only the plan is asked for; `plan` is the mark of the plan that
+    the author saw, empty for any.
     """
 
     id: str
@@ -143,6 +145,8 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     freeze: int = 0
     to_close: bool = False
     by: str = ""
+    preview: bool = False
+    plan: str = ""
 
 
 class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_requested"):
@@ -168,6 +172,7 @@ class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 ControlMessage = (
     TradingState | StrategySwitch | WithdrawRequested | ModeCleared | ProbeRequested | ResolveRequested
     | ClaimRequested | FlattenRequested | CancelRequested | ModifyRequested | HistoryAccepted
+    | SettleRequested | AdjustRequested | RebuildRequested
 )  # fmt: skip
 
 

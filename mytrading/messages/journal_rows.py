@@ -19,6 +19,7 @@ from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.risk_events import RiskEventRecorded
+from mytrading.messages.settlements import UnitsAwaited
 from mytrading.messages.signals import Leg, Signal
 from mytrading.messages.webhooks import AlertJudged, WebhooksOpened
 
@@ -45,8 +46,8 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
-    and `names` its names of our products. `broker_ids` are ids of broker orders, anybody's, that were known before a
-    day, by that day and account with a space between.
+    `names` its names of our products, and `awaited` units that are to come of corporate actions. `broker_ids` are ids of
+    broker orders, anybody's, that were known before a day, by that day and account with a space between.
     """
 
     day: str
@@ -69,6 +70,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     agreed: tuple[NetAgreed, ...] = ()
     names: tuple[ProductNamed, ...] = ()
     broker_ids: dict[str, tuple[str, ...]] = {}
+    awaited: tuple[UnitsAwaited, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

@@ -15,6 +15,7 @@ from mytrading.messages.control import (
 )
 from mytrading.messages.enums import OrderType, Product, TradingLevel
 from mytrading.messages.instruments import Instrument
+from mytrading.messages.settlements import SettlementPlan
 
 Reply = TypeVar("Reply")
 
@@ -22,6 +23,7 @@ RequestId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 Limit = Annotated[int, msgspec.Meta(ge=0, le=999_999_999)]
 """At most so many rows, the newest; 0 is all."""
 Units = Annotated[int, msgspec.Meta(ge=0, le=999_999_999)]
+Shares = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Rupees = Annotated[float, msgspec.Meta(ge=0.0, lt=1e12)]
 Seconds = Annotated[float, msgspec.Meta(gt=0.0, lt=86_400.0)]
 
@@ -96,11 +98,21 @@ class OrderRequestTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class ClaimTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim_taken"):
-    """A claim is journaled as `request`, of the units in this account and product."""
+    """A claim is journaled as `request`, of the units in this account and product. `copy`: the file of the router's
+    journal as it was before."""
 
     request: str
     account: str
     product: Product
+    copy: str = ""
+
+
+class SettlementTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="settlement_taken"):
+    """A request that settles the ledger is journaled as `request`; `copy` as of a claim."""
+
+    request: str
+    account: str
+    copy: str = ""
 
 
 class FlattenTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_taken"):
@@ -116,11 +128,12 @@ class FlattenTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answer"):
-    """The router's answer to a resolve or a claim, once there is one."""
+    """The router's answer to a resolve, a claim or a settlement, once there is one. `plan`: what it does."""
 
     answered: bool
     ok: bool = False
     message: str = ""
+    plan: SettlementPlan | None = None
 
 
 class OrderRequestResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_request_result"):
@@ -172,7 +185,7 @@ class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 OpsReply = (
     JsonReply | ErrorReply | LevelSet | SwitchSet | EntriesWithdrawn | PaperOrderTaken | OrderRequestTaken
     | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted | OrderTrialAnswer
-    | AlertSeen | ContractsTaken | HistoryAcceptTaken
+    | AlertSeen | ContractsTaken | HistoryAcceptTaken | SettlementTaken
 )  # fmt: skip
 
 
@@ -280,7 +293,7 @@ class FlattensQuery(Query[Any], frozen=True, kw_only=True, tag="flattens"):
 
 
 class AnswerQuery(Query[RequestAnswer], frozen=True, kw_only=True, tag="request"):
-    """The router's answer to the resolve or claim of this id."""
+    """The router's answer to the resolve, claim or settlement of this id."""
 
     id: str
 
@@ -398,7 +411,9 @@ class ResolveCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag=
 
 
 class ClaimCommand(Command[ClaimTaken], frozen=True, kw_only=True, tag="claim"):
-    """Give unmanaged units to a strategy; quantity 0 is all, price 0 the broker's, a stop limit of 0 is 3 % beyond."""
+    """Give unmanaged units to a strategy; quantity 0 is all, price 0 the broker's, a stop limit of 0 is 3 % beyond.
+
+    `preview`: only its plan is asked for; `plan` is the mark of the plan that its author saw, empty for any."""
 
     instrument: str
     strategy: str
@@ -411,6 +426,48 @@ class ClaimCommand(Command[ClaimTaken], frozen=True, kw_only=True, tag="claim"):
     to_close: bool = False
     reason: str = ""
     expected: str = ""
+    preview: bool = False
+    plan: str = ""
+
+
+class SettleCommand(Command[SettlementTaken], frozen=True, kw_only=True, tag="settle"):
+    """What a strategy carried of an instrument is gone, at `price` rupees (0: not known); `preview` and `plan` as of a
+    claim."""
+
+    instrument: str
+    strategy: str = ""
+    account: str = ""
+    product: Product | None = None
+    price: Rupees = 0.0
+    reason: str = ""
+    preview: bool = False
+    plan: str = ""
+
+
+class AdjustCommand(Command[SettlementTaken], frozen=True, kw_only=True, tag="adjust"):
+    """A corporate action made `new` shares of each `old` ones; `units` is what is held now, 0 for what the books show;
+    `preview` and `plan` as of a claim."""
+
+    instrument: str
+    new: Shares
+    old: Shares = 1
+    strategy: str = ""
+    account: str = ""
+    product: Product | None = None
+    units: Units = 0
+    reason: str = ""
+    preview: bool = False
+    plan: str = ""
+
+
+class RebuildCommand(Command[SettlementTaken], frozen=True, kw_only=True, tag="rebuild_ledger"):
+    """Make the ledger of an account (empty: the only one) what the broker's books show, and halt its entries; `preview`
+    and `plan` as of a claim."""
+
+    account: str = ""
+    reason: str = ""
+    preview: bool = False
+    plan: str = ""
 
 
 class CloseCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close"):
@@ -450,7 +507,7 @@ OperatorCommand = (
     HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
     | ResolveCommand | ClaimCommand | CloseCommand | CloseRunCommand | FlattenCommand | AcknowledgeCommand
     | AcceptContractsCommand
-    | HistoryAcceptCommand
+    | HistoryAcceptCommand | SettleCommand | AdjustCommand | RebuildCommand
 )  # fmt: skip
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery

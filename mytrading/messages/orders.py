@@ -22,6 +22,7 @@ from mytrading.messages.account_events import (
 from mytrading.messages.enums import Call, Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.keys import OwnerKeyed, OwnerTask
 from mytrading.messages.order_evidence import OrderEvidence
+from mytrading.messages.settlements import SettlementOpened, SettlementPlan, UnitsAwaited
 
 TRIGGER_CROSSED = "TRIGGER_CROSSED: "
 """Prefix of the message of a stop that was refused because the price had passed its trigger already."""
@@ -172,7 +173,8 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
-    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction.
+    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim, correction, or by
+    an operator's word: settled (its units are gone), corporate_action (`quantity` units came with it, 0: none yet).
 
     Of a conversion, `source` is what is left of the position, under another product, that the units come from.
     """
@@ -377,12 +379,15 @@ class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class RequestAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answered"):
-    """Outcome of an operator's request to the router: done, or refused with the reason and the next step."""
+    """Outcome of an operator's request to the router: done, or refused with the reason and the next step.
+
+    `plan` is what the request does to the ledger, where it was looked up before."""
 
     id: str
     ok: bool
     message: str
     at_ns: int
+    plan: SettlementPlan | None = None
 
 
 class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_outcome"):
@@ -431,5 +436,5 @@ OrderMessage = (
     OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
-    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed
+    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | SettlementOpened | UnitsAwaited
 )  # fmt: skip

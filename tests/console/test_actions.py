@@ -21,7 +21,7 @@ def cleared(site: ConsoleSite) -> Iterator[None]:
     yield
     site.stack.sim("fault", kind="clear")
     if SBIN in site.stack.broker_net():
-        site.stack.run("positions", "close", SBIN, "--unmanaged", "--deadline", "60")
+        site.stack.run("positions", "close", SBIN, "--unmanaged", "--yes", "--deadline", "60")
     site.stack.ask("resume")
     for name in ("Alternating", "Condor"):
         site.stack.ask("resume", "--strategy", name)
@@ -388,7 +388,7 @@ def test_halt_that_waits_for_its_answer_keeps_nobody_from_the_kill_file(site: Co
 
 def test_run_is_closed_and_entries_stay_on(site: ConsoleSite, viewer: PageViewer) -> None:
     site.buy_by_hand(4)
-    site.stack.ask("positions", "claim", SBIN, "--strategy", "manual")
+    site.stack.ask("positions", "claim", SBIN, "--strategy", "manual", "--yes")
     viewer.open("/positions", "Positions")
     held = viewer.page.get_by_role("cell", name="+4", exact=True)  # a run of before may show a moment longer
     card = viewer.page.locator("section.card", has_text="manual, run of").filter(has=held)

@@ -245,7 +245,8 @@ def _books(found: Collector) -> None:
     stack.post("placeorder", **_BY_HAND)
     eventually(lambda: _unmanaged(stack), 100)
     (bought,) = _unmanaged(stack)
-    found.ask("positions claim", SBIN, "--strategy", "manual", "--stop", str(round(bought["average_price"] * 0.9)))
+    stop = str(round(bought["average_price"] * 0.9))
+    found.ask("positions claim", SBIN, "--strategy", "manual", "--yes", "--stop", stop)
     eventually(lambda: any(row["instrument"] == SBIN for row in stack.ask("orders", "--live")), 30)
     eventually(lambda: any(row.get("stop_state") == "resting" for row in stack.ask("positions", "--all")), 60)
     for command in ("orders", "status", "trades", "signals", "strategies", "strategies list", "perf", "risk"):

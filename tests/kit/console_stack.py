@@ -94,7 +94,7 @@ class ConsoleSite:
     def claim_for_manual(self, quantity: int = 0) -> None:
         """Give so many of the unmanaged SBIN to `manual`; all unless they are counted."""
         counted = ("--quantity", str(quantity)) if quantity else ()
-        done = self.stack.run("positions", "claim", SBIN, "--strategy", "manual", *counted)
+        done = self.stack.run("positions", "claim", SBIN, "--strategy", "manual", "--yes", *counted)
         assert done.returncode == 0, done.stderr
         assert self.rows(SBIN, "manual")
 

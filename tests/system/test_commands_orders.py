@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,8 +69,8 @@ def claimed(stack: Stack, quantity: int, stop: float = 0.0) -> None:
 def is_given(stack: Stack, *guard: str) -> bool:
     """A claim for `manual`; false while an exit or a flatten of before goes on, which would sell the units at once, and
     until the price is known that the stop is judged by."""
-    done = asked(stack.environment, "positions", "claim", SBIN, "--strategy", "manual", *guard)
-    later = ("manual is being closed", "claim again in a few seconds")
+    done = asked(stack.environment, "positions", "claim", SBIN, "--strategy", "manual", "--yes", *guard)
+    later = ("manual is being closed", "claim again in a few seconds", "is under way", "MOVED")
     assert done.returncode == 0 or any(text in done.stderr for text in later), done.stderr
     return done.returncode == 0
 
@@ -119,8 +120,29 @@ def test_unmanaged_units_are_closed_only_when_that_is_said(stack: Stack) -> None
     at_the_terminal(stack, 5)
     assert "--unmanaged" in refused(stack, 2, "positions", "close", SBIN)
     longest = ("--request-id", "x" * 64)
-    assert stack.ask("positions", "close", SBIN, "--unmanaged", *longest)["flat"] is True
+    assert stack.ask("positions", "close", SBIN, "--unmanaged", "--yes", *longest)["flat"] is True
     assert SBIN not in stack.broker_net()
+
+
+def test_ledger_and_books_are_printed_side_by_side_and_rebuilt_by_a_word(stack: Stack) -> None:
+    at_the_terminal(stack, 7)
+    shown = stack.run("state", "rebuild-ledger", "--json")
+    assert shown.returncode == 2 and "repeat it with --yes" in shown.stderr, shown.stderr
+    row = next(row for row in json.loads(shown.stdout)["plan"]["rows"] if row["instrument"] == SBIN)
+    assert (row["broker"], row["ledger"], row["difference"], row["changes"]) == (7, 7, 0, False)
+    assert "expected a reason" in refused(stack, 2, "state", "rebuild-ledger", "--yes")
+    rebuilt = (
+        "state",
+        "rebuild-ledger",
+        "--yes",
+        "--json",
+        "--reason",
+        "a trial",
+    )  # others trade on: MOVED now and then
+    done = eventually(lambda: done if (done := stack.run(*rebuilt)).returncode == 0 else None, 60)
+    body = json.loads(done.stdout)
+    assert body["done"] and Path(body["copy"]).is_file() and "entries wait for `mytrading resume`" in body["message"]
+    assert rows_of(stack, SBIN, "(unmanaged)")[0]["quantity"] == 7
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_lot_that_contradicts_the_table_stops_entries_not_exits_until_an_operato
         assert stack.run("doctor").returncode == 1
 
         risk, engine = stack.pid("risk"), stack.pid("engine")
-        done = stack.run("instruments", "accept", "nifty", "--reason", "circular")
+        done = stack.run("instruments", "accept", "nifty", "--reason", "circular", "--yes")
         assert done.returncode == 0 and "lot 75, table 65" in done.stdout, done.stderr
         eventually(lambda: "INSTRUMENTS_REFUSED" not in alerts(stack), 40)
         eventually(lambda: 75 in {row["quantity"] for row in stack.ask("orders", "-n", "0")}, 60)  # its exchange has 65
@@ -71,6 +71,6 @@ def test_lot_that_contradicts_the_table_stops_entries_not_exits_until_an_operato
         stack.kill("feed")
         eventually(lambda: stack.is_ready(), 40)
         assert "INSTRUMENTS_REFUSED" not in alerts(stack), "it outlives the processes"
-        again = stack.run("instruments", "accept", "NIFTY")
+        again = stack.run("instruments", "accept", "NIFTY", "--yes")
         assert again.returncode != 0 and "nothing of NIFTY can be accepted" in again.stderr
         assert stack.disagreements() == []

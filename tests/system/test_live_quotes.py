@@ -125,7 +125,9 @@ def test_stack_on_live_quotes_trades_at_its_own_exchange_and_sends_the_server_no
     running = begin(clock)
     assert stack.state.name == "default-simulator"
     assert API_KEY.encode() not in (stack.state / "run.msgpack").read_bytes()
-    eventually(lambda: stack.run("instruments", "accept", "NIFTY").returncode == 0, 60)  # its lot is not our table's
+    eventually(
+        lambda: stack.run("instruments", "accept", "NIFTY", "--yes").returncode == 0, 60
+    )  # its lot is not our table's
     ours = eventually(lambda: held(stack), 90)
     ((instrument, quantity),) = ours.items()
     assert quantity == LOT, "the lot is that of the server's list"

@@ -17,7 +17,7 @@ import typer
 
 from mytrading.cli.research.run_options import parse_day
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack
-from mytrading.cli.shell.options import AsJson, Profile, Reason, RequestId
+from mytrading.cli.shell.options import AsJson, Profile, Reason, RequestId, Yes
 from mytrading.cli.shell.output import print_json, print_note, print_result
 from mytrading.core.time import format_ist, ist_date
 from mytrading.messages.market import Bar
@@ -81,15 +81,21 @@ def fetch(
 def accept(
     symbol: str = typer.Argument(..., help="EXCHANGE:SYMBOL, or a short name of config/symbols.toml."),
     reason: Reason = "",
+    yes: Yes = False,
     request: RequestId = "",
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Accept holes in past bars for today: entries of strategies that look back over them are allowed. Audited."""
+    """Accept holes in past bars for today: entries of strategies that look back over them are allowed. Says so, and
+    asks. Audited."""
     from mytrading.cli.shell.target import resolve_symbol
+    from mytrading.cli.trading.settling import agree
 
     with find_stack(profile) as found:
         name = resolve_symbol(symbol, found.config.home)
+        agree(
+            [f"entries of strategies that look back over holes in the bars of {name} are allowed today"], yes, as_json
+        )
         taken = found.ask(HistoryAcceptCommand(request_id=request, instrument=name, reason=reason))
     text = f"entries over holes in the history of {taken.instrument} are allowed on {taken.day}"
     print_result(msgspec.to_builtins(taken), as_json, text)

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail
-from mytrading.cli.shell.options import AsJson, Profile, Reason, RequestId
+from mytrading.cli.shell.options import AsJson, Profile, Reason, RequestId, Yes
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.core.time import format_ist
 
@@ -134,18 +134,27 @@ def diff(
 def accept(
     name: str = typer.Argument(..., help="Underlying whose contracts are right at the server."),
     reason: Reason = "",
+    yes: Yes = False,
     request: RequestId = "",
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """Accept lots, ticks or missing expiries that contradict config/instruments.toml, until that table changes."""
+    """Accept lots, ticks or missing expiries that contradict config/instruments.toml, until that table changes. Shows
+    them, and asks."""
     from mytrading.cli.shell.failures import find_stack
+    from mytrading.cli.trading.settling import agree
     from mytrading.messages.ops import AcceptContractsCommand
 
     wanted = name.upper()
     seen = dict.fromkeys(row.key for row in _store(profile).snapshot().refusals if row.subject == wanted and row.key)
     command = AcceptContractsCommand(request_id=request, name=wanted, expected=tuple(seen), reason=reason)
     with find_stack(profile) as found:
+        if seen:  # without any the gateway says why
+            agree(
+                [f"{wanted}: {key} at the server counts from now on, in place of the table" for key in seen],
+                yes,
+                as_json,
+            )
         taken = found.ask(command)
     text = f"accepted of {taken.name}: {'; '.join(taken.keys)}; the list is fetched again now"
     lines = (text, *(f"not accepted: {row}" for row in taken.refused))

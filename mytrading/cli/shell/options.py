@@ -131,5 +131,6 @@ RequestId = Annotated[str, typer.Option("--request-id", callback=_request_id_or_
 Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="Number of newest rows; 0: all.")]
 Account = Annotated[str, typer.Option("--account", "-a", help="Only for this account.", autocompletion=account_names)]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, kept in the journal.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Deadline = Annotated[float, typer.Option("--deadline", min=1.0, max=86_399.0, help="Seconds to close positions.")]
 OwnerName = Annotated[str, typer.Argument(help="The strategy.", autocompletion=owner_names)]

@@ -1,4 +1,4 @@
-"""`mytrading state show|backup|reset|upgrade`: the folder of everything that outlives the processes."""
+"""`mytrading state show|backup|reset|rebuild-ledger|upgrade`: the folder of everything that outlives the processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mytrading.cli.shell.failures import ERROR, USAGE, exit_on_errors, fail, find_stack
-from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.options import Account, AsJson, Profile, Reason, RequestId, Yes
 from mytrading.cli.shell.output import print_json, print_note, print_result, print_rows
 from mytrading.core.time import format_ist
 from mytrading.messages.run_config import RunConfig, decode_run_folders
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mytrading.operations.state_upgrade import Twofold
     from mytrading.orchestrator import TradingOrchestrator
 
-app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_args_is_help=True)
+app = typer.Typer(help="The state folder: show, backup, reset, rebuild-ledger, upgrade.", no_args_is_help=True)
 
 
 @app.command()
@@ -116,6 +116,21 @@ def _refuse_reset(found: TradingOrchestrator, force: bool) -> None:
         known = [f"{'a damaged journal' if damaged else 'a journal that this version cannot read'} ({error})"]
     if known and not force:
         fail(ERROR, f"state reset: expected nothing held or live, found {', '.join(known[:5])}; close it, or --force")
+
+
+@app.command("rebuild-ledger")
+def rebuild_ledger(
+    account: Account = "", reason: Reason = "", yes: Yes = False, request: RequestId = "", as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:  # fmt: skip
+    """Show broker, ledger and difference side by side, and make the ledger what the broker's books show. Asks; needs a
+    reason; entries stay halted until `mytrading resume`."""
+    from mytrading.cli.trading import settling
+    from mytrading.messages.ops import RebuildCommand
+
+    command = RebuildCommand(request_id=request, account=account, reason=reason)
+    with find_stack(profile) as found:
+        settling.report(settling.settle(found, command, yes, as_json), as_json)
 
 
 @app.command()

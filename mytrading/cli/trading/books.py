@@ -11,9 +11,11 @@ from typer import Argument, Option
 
 from mytrading.cli.shell import options
 from mytrading.cli.shell.failures import ERROR, TIMED_OUT, USAGE, ask_gateway, fail, find_stack
-from mytrading.cli.shell.options import Account, AsJson, Deadline, Limit, Profile, Reason, RequestId
+from mytrading.cli.shell.options import Account, AsJson, Deadline, Limit, Profile, Reason, RequestId, Yes
 from mytrading.cli.shell.output import print_json, print_note, print_rows
+from mytrading.cli.trading import settling
 from mytrading.cli.trading.levels import print_flatten_result, wait_until_flat
+from mytrading.cli.trading.settling import router_answer
 from mytrading.messages import ops
 from mytrading.messages.enums import Product, Side
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
 
 POLL_S = 0.1
-ANSWER_S = 15.0
 QUOTE_WAIT_S = 10.0
 OWNERS = options.owner_names
 Row = dict[str, Any]
@@ -44,7 +45,7 @@ orders_app = typer.Typer(
 )
 positions_app = typer.Typer(
     invoke_without_command=True,
-    help="Positions by owner, with confidence; `claim` and `close` act on them.",
+    help="Positions by owner, with confidence; `claim`, `close`, `settle` and `adjust` act on them.",
     rich_markup_mode=None,
 )
 
@@ -216,21 +217,9 @@ def resolve(
     )  # fmt: skip
     with find_stack(profile) as found:
         taken = found.ask(command)
-        message = _router_answer(found, taken.request)
+        message = router_answer(found, taken.request)
     shown = {"request": taken.request, "order": taken.order, "ok": True, "message": message}
     print_json(shown) if as_json else print(message)
-
-
-def _router_answer(found: TradingOrchestrator, request: str) -> str:
-    """The router's answer to a request; a refusal ends the command, and so does a time-out."""
-    until = time.monotonic() + ANSWER_S
-    while not (body := found.ask(ops.AnswerQuery(id=request))).answered:
-        if time.monotonic() >= until:
-            fail(TIMED_OUT, f"no answer to {request} within {ANSWER_S:g} s; it stands, see `mytrading status`")
-        time.sleep(POLL_S)
-    if not body.ok:
-        fail(ERROR, body.message)
-    return body.message
 
 
 @positions_app.callback()
@@ -269,19 +258,66 @@ def claim(
     price: float = Option(0.0, "--price", min=0.0, help="Entry price; default: the broker's average."),
     stop: float = Option(0.0, "--stop", min=0.0, help="Trigger price of a protective stop at the broker."),
     stop_limit: float = Option(0.0, "--stop-limit", min=0.0, help="Limit price of that stop; default: 3 % beyond."),
-    account: Account = "", product: ProductName = "", reason: Reason = "", request: RequestId = "",
+    account: Account = "", product: ProductName = "", reason: Reason = "", yes: Yes = False, request: RequestId = "",
     as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
-    """Give unmanaged units to a strategy: from then on they are guarded and closed like its others."""
+    """Give unmanaged units to a strategy: from then on they are guarded and closed like its others. Shows the plan, and
+    asks."""
     command = ops.ClaimCommand(
         request_id=request, instrument=instrument, strategy=strategy, quantity=quantity, price=price,
         stop=stop, stop_limit=stop_limit, account=account, product=_product(product), reason=reason,
     )  # fmt: skip
     with find_stack(profile) as found:
-        taken = found.ask(command)
-        message = _router_answer(found, taken.request)
-    shown = {"request": taken.request, "account": taken.account, "product": taken.product, "ok": True}
-    print_json({**shown, "message": message}) if as_json else print(message)
+        settled = settling.settle(found, command, yes, as_json)
+    taken = settled.taken
+    where = {"account": taken.account, "product": taken.product} if isinstance(taken, ops.ClaimTaken) else {}
+    settling.report(settled, as_json, **where)
+
+
+@positions_app.command()
+def settle(
+    instrument: Instrument,
+    strategy: str = Option("", "--strategy", "-s", help="Owner, if several hold it.", autocompletion=OWNERS),
+    price: float = Option(0.0, "--price", min=0.0, help="Price at which they left; default: not known."),
+    account: Account = "", product: ProductName = "", reason: Reason = "", yes: Yes = False, request: RequestId = "",
+    as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
+    """Book what a strategy carried of an instrument as gone, where the broker's books prove nothing. Shows the plan,
+    and asks; needs a reason."""
+    command = ops.SettleCommand(
+        request_id=request, instrument=instrument, strategy=strategy, price=price, account=account,
+        product=_product(product), reason=reason,
+    )  # fmt: skip
+    with find_stack(profile) as found:
+        settling.report(settling.settle(found, command, yes, as_json), as_json)
+
+
+@positions_app.command()
+def adjust(
+    instrument: Instrument,
+    ratio: str = Option(..., "--ratio", metavar="K", help="New shares for each old one: 2 (bonus 1:1, split), 3/2, 5."),
+    units: int = Option(0, "--units", min=0, help="Units held now, as the holdings show; default: by the books."),
+    strategy: str = Option("", "--strategy", "-s", help="Owner, if several hold it.", autocompletion=OWNERS),
+    account: Account = "", product: ProductName = "", reason: Reason = "", yes: Yes = False, request: RequestId = "",
+    as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
+    """Book a split or a bonus of shares: average price, stop and target follow, and so do units. Units that come later
+    are claimed by the same command. Shows the plan, and asks; needs a reason."""
+    new, old = _ratio(ratio)
+    command = ops.AdjustCommand(
+        request_id=request, instrument=instrument, new=new, old=old, units=units, strategy=strategy, account=account,
+        product=_product(product), reason=reason,
+    )  # fmt: skip
+    with find_stack(profile) as found:
+        settling.report(settling.settle(found, command, yes, as_json), as_json)
+
+
+def _ratio(text: str) -> tuple[int, int]:
+    """New and old shares of a ratio in words."""
+    new, _, old = text.partition("/")
+    if not new.isascii() or not new.isdigit() or not (old or "1").isdigit() or not (int(new) and int(old or 1)):
+        fail(USAGE, f"--ratio: expected new shares for each old one, such as 2 or 3/2, found {text!r}")
+    return int(new), int(old or 1)
 
 
 def _product(name: str) -> Product | None:
@@ -298,6 +334,7 @@ def close(
     unmanaged: bool = Option(False, "--unmanaged", help="Close unmanaged units; `manual` claims them first."),
     force: bool = Option(False, "--force", help="Although it covers a sold leg of its owner; needs a reason."),
     deadline: Deadline = 60.0, account: Account = "", product: ProductName = "", reason: Reason = "",
+    yes: Annotated[bool, Option("--yes", "-y", help="Close --unmanaged units without asking.")] = False,
     request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Close what an owner holds of an instrument, or a strategy's whole run, and wait until the broker's books show it.
@@ -325,9 +362,10 @@ def close(
                 request_id=f"{request[:58]}.claim", instrument=instrument, strategy=strategy, account=account,
                 product=kind, to_close=True, reason=reason,
             )  # fmt: skip
-            claimed = found.ask(command)
-            print_note(_router_answer(found, claimed.request))
-            where, kind = claimed.account, claimed.product
+            claimed = settling.settle(found, command, yes, as_json)
+            print_note(claimed.answer.message)
+            if isinstance(claimed.taken, ops.ClaimTaken):
+                where, kind = claimed.taken.account, claimed.taken.product
         closing = found.ask(
             ops.CloseCommand(
                 request_id=request, instrument=instrument, strategy=strategy, account=where, product=kind,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import operator_requests
+from mytrading.core.oms import operator_requests, settlements
 from mytrading.core.oms.evidence import net_evidence
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
@@ -33,7 +33,7 @@ def is_idle(state: State) -> bool:
 def has_timed_work(state: State) -> bool:
     """True if something waits for time to pass, such as an unanswered call; guarding stops do not count."""
     tables = (state.waiting, state.restless, state.open_goals, state.mismatches, state.open_flattens, state.stopped)
-    return any(tables) or bool(_recovering(state))
+    return any(tables) or bool(state.settlements) or bool(_recovering(state))
 
 
 def _recovering(state: State) -> list[str]:
@@ -54,6 +54,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     """Handle a timer: end what has expired, give up calls without an answer, request the reads that orders wait for."""
     entries.lift_churn_stops(oms)
     operator_requests.refuse_overtaken_requests(oms)
+    settlements.expire(oms)
     due: dict[str, tuple[int, bool]] = {}
     """By account, how often to read, and whether positions too."""
     for name in sorted(oms.state.restless):
@@ -72,7 +73,8 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     for account in oms.state.open_flattens.sorted_values():
         if not oms.is_cancel_unanswered(account):
             due[account] = (oms.limits.chase_reads, True)
-    for account in (*_recovering(oms.state), *_held_back(oms.state)):
+    settling = [level.request.account for level in oms.state.settlements.values()]
+    for account in (*_recovering(oms.state), *_held_back(oms.state), *settling):
         due[account] = (oms.limits.chase_reads, True)
     for key in oms.state.owners:
         if oms.is_venue_square_off(key):  # what the venue closes by the clock
@@ -108,6 +110,8 @@ def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Calla
     wait. `never_began(order id, attempt)`: true if that placing call certainly did not leave."""
     accounts = set(served)
     startup.begin_recovery(oms, sorted(accounts))
+    settlements.resume(oms)
+    accounts.update(level.request.account for level in oms.state.settlements.values())
     startup.drop_expired_contracts(oms)
     for name in sorted({*oms.state.restless.keys(), *(name for _, name, _ in oms.state.calling)}):
         order = oms.order(name)
@@ -136,6 +140,7 @@ def expire_day(oms: OrderDecision, day: str) -> None:
     here it would be sent again unseen. Orders of `day` itself, made before it was opened, are not touched.
     """
     startup.drop_expired_contracts(oms)
+    settlements.end_all(oms, "the day turned")
     for level in oms.state.open_protections():  # a night without a read proves nothing of a stop that waits for one
         if level.waits_machine_ns:
             oms.change_protection(level, waits_machine_ns=max(oms.machine, 1))
@@ -161,7 +166,7 @@ def expire_day(oms: OrderDecision, day: str) -> None:
 def build_day_opened(state: State, day: str) -> DayOpened:
     """Return the opening journal row of a day: all carried over, ended orders of that day and those whose move waits
     for the next stop, realised profit at zero."""
-    dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals), day)}
+    dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals, *state.answered), day)}
     days = sorted(set(dated.values()))[-KEPT_DAYS:]
     held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)
     moved = {level.moving.order for level in state.open_protections() if level.moving is not None}
@@ -186,6 +191,11 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
         agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
         names=tuple(state.names.sorted_values()), broker_ids=known_before(state, day),
+        awaited=tuple(
+            level
+            for owner, level in state.awaited.sorted_items()
+            if level.units and (position := state.positions.get(owner)) is not None and position.quantity
+        ),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mytrading.core.active_alerts import ActiveAlert, Subject
-from mytrading.core.oms import housekeeping, operator_requests
+from mytrading.core.oms import housekeeping, operator_requests, settlements
 from mytrading.core.oms.active_alerts import Unguarded, active_alerts
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
@@ -31,6 +31,7 @@ from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import CallOutcome, ExitQuote, Goal, Order, OrderChanged, Position, TimerFired
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
+from mytrading.messages.settlements import AdjustRequested, RebuildRequested, SettleRequested
 
 Handler = Callable[[OrderDecision, Any], None]
 
@@ -216,6 +217,12 @@ def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
         oms.emit(AccountModeChanged(account=name, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode))
 
 
+def _on_books(oms: OrderDecision, read: BooksRead) -> None:
+    broker_books.on_books(oms, read)
+    if oms.state.settlements:
+        settlements.on_books(oms, read)
+
+
 _HANDLERS: dict[type, Handler] = {
     PlaceEntry: entries.on_place_entry,
     CloseGoal: goals.on_close_goal,
@@ -235,6 +242,9 @@ _HANDLERS: dict[type, Handler] = {
     ModeSeen: _mode_seen,
     CallOutcome: call_outcomes.on_outcome,
     OrderReport: order_updates.on_report,
-    BooksRead: broker_books.on_books,
+    BooksRead: _on_books,
+    AdjustRequested: settlements.on_request,
+    RebuildRequested: settlements.on_request,
+    SettleRequested: settlements.on_request,
     TimerFired: housekeeping.on_timer,
 }

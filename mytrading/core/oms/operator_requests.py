@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
+from mytrading.core.oms import settlements
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import broker_stops, claimed_units, flatten
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_identity, order_updates, position_corrections
@@ -28,12 +30,14 @@ from mytrading.core.orders.state_machine import (
 )
 from mytrading.core.time import SECOND
 from mytrading.messages import control
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.order_evidence import Missing, OrderTerms
 from mytrading.messages.orders import ClaimedUnits, Order, Position, Protection, StopMove
 from mytrading.messages.reports import BrokerOrder
+from mytrading.messages.settlements import PlannedUnits, SettlementPlan
 
 REFUSED = "refused: "
 _SAME_PRICE = 1e-6
@@ -284,7 +288,10 @@ def _refuse_overtaken_move(oms: OrderDecision, level: Protection, move: StopMove
 
 def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
     """Give unmanaged units to the strategy an operator names, with a stop if one was named, and answer the request:
-    with a first stop once it rests, or if it cannot, when the units are given back."""
+    with a first stop once it rests, or if it cannot, when the units are given back. Of a preview only its plan is
+    answered."""
+    if _is_claim_repeated(oms, request):
+        return
     key = NetKey(request.account, request.instrument, request.product)
     found = oms.state.unmanaged.get(key)
     problem = _claim_problem(oms, key, found.quantity if found else 0, request)
@@ -293,6 +300,8 @@ def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
         return
     sign = 1 if found.quantity > 0 else -1
     units = sign * (request.quantity or abs(found.quantity))
+    if _is_only_planned(oms, found, units, request):
+        return
     owner = OwnerKey(*key, request.strategy)
     known = oms.state.positions.get(owner) or Position(**owner._asdict(), run="")
     run = known.run if known.quantity else content_id("run", request.strategy, request.id)
@@ -304,6 +313,41 @@ def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
     )
     if not _guard(oms, position, claimed, request):
         oms.answer(request.id, "", claimed_units.describe_claimed(oms, position))
+
+
+def _is_claim_repeated(oms: OrderDecision, request: control.ClaimRequested) -> bool:
+    waits = any(level.cause == request.id and level.claimed for level in oms.state.protections.values())
+    return waits or settlements.is_repeated(oms, request.id)
+
+
+def _is_only_planned(oms: OrderDecision, found: UnmanagedChanged, units: int, request: control.ClaimRequested) -> bool:
+    """Answer a claim that only asks for its plan, or whose plan is not the one that was shown; false of any other."""
+    plan = _claim_plan(oms, found, units, request)
+    problem = "" if request.preview else settlements.why_moved(request.plan, plan)
+    if problem or request.preview:
+        oms.answer(request.id, problem, "nothing was done yet", plan)
+    return bool(problem) or request.preview
+
+
+def _claim_plan(
+    oms: OrderDecision, found: UnmanagedChanged, units: int, request: control.ClaimRequested
+) -> SettlementPlan:
+    """What a claim of signed `units` of those that nobody owns does."""
+    price, ledger = request.price or found.average_price, net_positions.ledger_net(oms.state, found.net)
+    left, stop = abs(found.quantity) - abs(units), ""
+    if request.stop:
+        at = f"{request.stop:g} (limit {request.stop_limit:g})"
+        stop = f"they get a stop at {at}, or are given back if it cannot rest"
+    elif request.to_close:
+        stop = "then all that it holds of it is closed at the market"
+    rest = f"{left} stay without an owner" if left else ""
+    steps = (f"{request.strategy} gets {units:+d} of {found.instrument} {found.product} at {price:g}", stop, rest)
+    does = f"{abs(units)} of {abs(found.quantity)} without an owner go to {request.strategy}"
+    row = PlannedUnits(**found.net._asdict(), broker=None, ledger=ledger, after=ledger, does=does, changes=True)
+    # a price or a limit that follows the market is none of what moves a plan
+    asked = (request.strategy, request.stop, request.to_close, units, found.quantity)
+    mark = content_id(*map(str, (*found.net, *asked)))
+    return SettlementPlan(mark=mark, rows=(row,), steps=tuple(step for step in steps if step))
 
 
 def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
@@ -319,6 +363,8 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: con
         return f"the broker does not say what {where} cost: name it with --price"
     if closing := "" if request.to_close else _closing_problem(oms, key, request):
         return closing
+    if why := settlements.why_under_way(oms, key):
+        return why
     for position in oms.state.owner_positions(key):
         held = position.quantity or position.quantity_seen
         if held * unmanaged < 0:
@@ -345,7 +391,7 @@ def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequ
     return (
         f"{request.strategy} is being closed in {key.instrument} {key.product} of {key.account} ({found}), and what it "
         "is given now would be closed at once; claim again when that has ended (`mytrading orders` and `alerts` show "
-        f"what it waits for){'' if everybody else ', name another owner'}, or have it closed: "
+        f"what it waits for); while no order is out{'' if everybody else ', name another owner'}, or have it closed: "
         f"`mytrading positions close {key.instrument} --unmanaged`"
     )
 

@@ -43,6 +43,7 @@ from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import ServerMode, VenueKind
 from mytrading.runtime.host.clock import machine_now, run_written_wall_ns
+from mytrading.runtime.journal.copies import copy_newest_file
 
 MANUAL = "manual"
 """The owner of units that are claimed only to be closed."""
@@ -202,10 +203,10 @@ def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.Or
 
 
 def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
-    """Return the router's answer to the resolve or claim of this id; `answered` is False while there is none."""
+    """Return the router's answer to the request of this id; `answered` is False while there is none."""
     if (found := ctx.view.answers.get(request.id)) is None:
         return ops.RequestAnswer(answered=False)
-    return ops.RequestAnswer(answered=True, ok=found.ok, message=found.message)
+    return ops.RequestAnswer(answered=True, ok=found.ok, message=found.message, plan=found.plan)
 
 
 def _order_seen(ctx: RequestContext, request: ops.CancelCommand | ops.ModifyCommand | ops.ResolveCommand) -> Order:
@@ -284,9 +285,10 @@ def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
         id=f"claim-{request.request_id}", account=found.account, instrument=found.instrument, product=found.product,
         strategy=strategy, at_ns=ctx.clock.now(), quantity=request.quantity, price=price, stop=request.stop,
         stop_limit=stop_limit, reason=request.reason, lot=sizes.lot, freeze=sizes.freeze, to_close=request.to_close,
-        by=request.by,
+        by=request.by, preview=request.preview, plan=request.plan,
     )  # fmt: skip
-    return Decided((row,), ops.ClaimTaken(request=row.id, account=row.account, product=row.product))
+    copy = journal_copy(ctx, request)
+    return Decided((row,), ops.ClaimTaken(request=row.id, account=row.account, product=row.product, copy=copy))
 
 
 def _instrument(ctx: RequestContext, name: str) -> Instrument:
@@ -323,10 +325,26 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
     raise RequestRefused(f"expected an instrument with unmanaged units ({held}), found {name!r}")
 
 
+def journal_copy(
+    ctx: RequestContext, request: ops.ClaimCommand | ops.SettleCommand | ops.AdjustCommand | ops.RebuildCommand
+) -> str:
+    """Copy the router's journal as it is before a request settles something; the copy's path, empty for a preview.
+
+    Raises `RequestRefused` if it cannot be written: what an operator overrules must be found again."""
+    if request.preview:
+        return ""
+    try:
+        path = copy_newest_file(ctx.config.journal_dir("router"), request.request_id)
+    except OSError as error:
+        what = f"the router's journal cannot be copied first ({error.strerror or error})"
+        raise RequestRefused(f"{what}: nothing was done; free some space, then repeat", 1) from error
+    return str(path) if path is not None else ""
+
+
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
     """Return the row to journal that closes one strategy's position in one instrument; one that covers a sold leg of
     its strategy only with `force` and a `reason`."""
-    held = _position_named(ctx, request)
+    held = position_named(ctx, request)
     if moved := why_position_changed(request.expected, held):
         raise RequestRefused(moved)
     if not (request.force and request.reason) and (why := why_close_bares(ctx.view, held, bared_legs(ctx, held))):
@@ -337,9 +355,11 @@ def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
     return Decided((row,), ops.FlattenTaken(flatten=(row.id,), strategy=held.strategy, account=held.account))
 
 
-def _position_named(ctx: RequestContext, request: ops.CloseCommand) -> Position:
+def position_named(ctx: RequestContext, request: ops.CloseCommand | ops.SettleCommand | ops.AdjustCommand) -> Position:
+    """Return the position that a command names; raises `RequestRefused` if it names none, or several."""
     name, held = request.instrument, ctx.view.open_positions()
-    among = ctx.view.positions.values() if request.claimed else held
+    claimed = isinstance(request, ops.CloseCommand) and request.claimed
+    among = ctx.view.positions.values() if claimed else held
     fits = [
         position
         for position in among

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.daemons.gateway import book_queries, list_pages, operator_requests, stack_queries
+from mytrading.daemons.gateway import book_queries, list_pages, operator_requests, settlement_requests, stack_queries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import ops
 from mytrading.messages.codec import UNREADABLE, encode_body
@@ -59,6 +59,9 @@ COMMANDS: dict[type, Callable[[RequestContext, Any], Decided]] = {
     ops.CloseCommand: operator_requests.close,
     ops.CloseRunCommand: operator_requests.close_run,
     ops.FlattenCommand: operator_requests.flatten,
+    ops.SettleCommand: settlement_requests.settle,
+    ops.AdjustCommand: settlement_requests.adjust,
+    ops.RebuildCommand: settlement_requests.rebuild,
 }
 
 

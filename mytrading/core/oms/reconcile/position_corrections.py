@@ -22,7 +22,7 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
     owned = sum(position.quantity for position in holders)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
     excess = abs(owned) - abs(covered)
-    for position in sorted(holders, key=lambda p: (-p.opened_ns, p.strategy)):
+    for position in newest_first(oms, key):
         if cut := min(excess, abs(position.quantity)):
             excess -= cut
             if oms.is_venue_square_off(key):
@@ -30,6 +30,11 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
             else:
                 _reduce(oms, position, cut)
     record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(oms, key, read))
+
+
+def newest_first(oms: OrderDecision, key: NetKey) -> list[Position]:
+    """Return the positions of a key in the order in which they lose units."""
+    return sorted(oms.state.owner_positions(key), key=lambda position: (-position.opened_ns, position.strategy))
 
 
 def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:

@@ -25,6 +25,7 @@ from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Confidence, OrderState, Product, Purpose, Severity
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.reports import ReadRequest
+from mytrading.messages.settlements import SettlementPlan
 
 IsOpen = Callable[[str, int], bool]
 """Function: true if an exchange trades continuously at a market time."""
@@ -132,9 +133,11 @@ class OrderDecision:
         self.emit(orders.FlattenChanged(flatten=changed, at_ns=self.now))
         return changed
 
-    def answer(self, request: str, problem: str, done: str) -> None:
-        """Answer an operator's request of this id: refused for `problem` if there is one, else with the text `done`."""
-        self.emit(orders.RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
+    def answer(self, request: str, problem: str, done: str, plan: SettlementPlan | None = None) -> None:
+        """Answer an operator's request of this id: refused for `problem` if there is one, else with the text `done`.
+        `plan`: what it does to the ledger, or would do."""
+        text = problem or done
+        self.emit(orders.RequestAnswered(id=request, ok=not problem, message=text, at_ns=self.now, plan=plan))
 
     def alert(self, code: StateAlert | EventAlert, severity: Severity, subject: str, message: str) -> None:
         """Raise an alert that the state ends, or one of an event; the daemon counts repeats by code and

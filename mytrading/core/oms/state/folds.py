@@ -21,12 +21,13 @@ from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.keys import NetKey
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
+from mytrading.messages.settlements import SettlementOpened, UnitsAwaited
 
 KEPT_STAMPS = 64
 KEPT_READS = 8
 _PLACING: tuple[Call, ...] = (Call.PLACE,)
-_MOVED = ("claim", "conversion")
-"""Causes of an adjustment that gives an owner units which no order of ours bought."""
+_MOVED = ("claim", "conversion", "settled", "corporate_action")
+"""Causes of an adjustment by which an owner gets, or loses, units that no order bought or sold."""
 BASKET_NS = 30_000_000_000
 """Time after the first leg in which calls are kept for the others: as long as risk may still order them."""
 
@@ -160,6 +161,11 @@ def _flatten(state: State, row: orders.FlattenChanged) -> None:
     state.put_or_drop(state.open_flattens, level.id, level.account, level.state != "done")
 
 
+def _answered(state: State, row: orders.RequestAnswered) -> None:
+    state.put(state.answered, row.id, row)
+    state.drop(state.settlements, row.id)
+
+
 def _stopped(state: State, row: account_events.EntriesStopped) -> None:
     """Counts behind a stop of entries end with it."""
     if row.stopped:
@@ -205,7 +211,7 @@ def _day(state: State, row: DayOpened) -> None:
     for flatten in row.flattens:
         _flatten(state, orders.FlattenChanged(flatten=flatten, at_ns=0))
     levels = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
-    for part in (*levels, row.agreed, row.names):
+    for part in (*levels, row.agreed, row.names, row.awaited):
         for kept in part:
             FOLDS[type(kept)](state, kept)
     for text in row.used_ids:
@@ -227,6 +233,9 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
         state.put_position(level)
     if row.cause in _MOVED:
         _explain(state, row.position.net, row.quantity)
+    if row.cause == "corporate_action" and row.position.product is Product.CNC:  # it comes into the holdings
+        key = row.position.net
+        state.put(state.delivered, key, max(0, (state.delivered.get(key) or 0) + row.quantity))
     if row.source is not None:
         _explain(state, row.source.net, -row.quantity)
 
@@ -304,6 +313,9 @@ FOLDS: dict[type, Any] = {
     ),
     account_events.EntriesStopped: _stopped,
     orders.FlattenChanged: _flatten,
+    orders.RequestAnswered: _answered,
+    SettlementOpened: lambda state, row: state.put(state.settlements, row.request.id, row),
+    UnitsAwaited: lambda state, row: state.put(state.awaited, row.owner, row),
     TradingState: lambda state, row: _newest(state, state.trading, row.account, row),
     StrategySwitch: lambda state, row: _newest(state, state.switches, row.strategy, row),
     DayOpened: _day,

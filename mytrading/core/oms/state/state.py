@@ -20,8 +20,9 @@ from mytrading.messages import account_events
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
-from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
+from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection, RequestAnswered
 from mytrading.messages.reports import BrokerOrder
+from mytrading.messages.settlements import SettlementOpened, UnitsAwaited
 
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
 """Prefixes of timers: the books of an account (its id follows) cannot be read, or can again."""
@@ -180,6 +181,12 @@ class State:
     stopped: Table[tuple[str, str], account_events.EntriesStopped]
     foreign_orders: Table[tuple[str, str], BrokerOrder]
     """Orders of the broker that are not ours, as they were first seen."""
+    settlements: Table[str, SettlementOpened]
+    """Requests that settle something by hand and wait for a read of the books, by id."""
+    answered: Table[str, RequestAnswered]
+    """Requests of operators that were answered today, by id: none is executed twice."""
+    awaited: Table[OwnerKey, UnitsAwaited]
+    """Corporate actions of which units are still to come, or that were booked today."""
     flattens: Table[str, Flatten]
     open_flattens: Table[str, str]
     """Flattens that are not done, with their account."""

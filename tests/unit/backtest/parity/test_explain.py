@@ -422,7 +422,12 @@ def test_signal_of_a_strategy_that_faulted_on_one_side_is_unexplained_and_says_s
 
 # adjustments
 
-ADJUSTMENTS = [("claim", Cause.OPERATOR), ("correction", Cause.OPERATOR), ("venue_square_off", Cause.MODEL)]
+ADJUSTMENTS = [
+    ("claim", Cause.OPERATOR),
+    ("correction", Cause.OPERATOR),
+    ("settled", Cause.OPERATOR),
+    ("venue_square_off", Cause.MODEL),
+]
 
 
 @pytest.mark.parametrize(("what", "cause"), ADJUSTMENTS, ids=[what for what, _ in ADJUSTMENTS])

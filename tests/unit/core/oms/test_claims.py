@@ -163,9 +163,9 @@ def test_claim_that_is_taken_back_leaves_what_its_owner_held_before_as_it_was(be
 
 def test_claim_whose_owner_has_traded_there_meanwhile_is_closed_and_that_is_said_for_good(bench: OrderBench) -> None:
     foreign(bench, 75)
-    bench.enter("e1")
-    placed = bench.accept()
     request = claim_guarded(bench)
+    bench.enter("e1")
+    placed = bench.accept(next(call for call in bench.calls if call.order.purpose is Purpose.ENTRY))
     bench.broker.trade(placed, 50, 100.0)
     bench.report(placed)
     refuse(bench)
@@ -212,7 +212,7 @@ def test_claim_whose_stop_is_of_unknown_fate_is_answered_when_it_is_found(bench:
     assert answer.ok and bench.position().quantity == 75
 
 
-def test_claim_beside_the_stop_of_the_last_trip_that_is_being_cancelled_gets_its_own_stop(bench: OrderBench) -> None:
+def test_claim_waits_for_the_cancel_of_the_stop_of_the_last_trip_and_gets_its_own_stop(bench: OrderBench) -> None:
     bench.hold("e1", stop_trigger=80.0, stop_limit=78.0)
     bench.accept()
     bench.read()
@@ -222,11 +222,13 @@ def test_claim_beside_the_stop_of_the_last_trip_that_is_being_cancelled_gets_its
         bench.read()
     assert bench.position().quantity == 0 and bench.machine.state.guarding
     foreign(bench, 75)
-    request = claim_guarded(bench)
+    early = claim_guarded(bench)
+    assert "is under way: stop" in answers(bench, early)[0].message
     bench.cancel()
     for _ in range(4):
         bench.tick(2 * SECOND)
         bench.read()
+    request = claim_guarded(bench)
     assert [call.order.trigger_price for call in stops_placed(bench)] == [90.0]
     bench.accept()
     assert answers(bench, request)[0].ok
@@ -295,26 +297,41 @@ def test_claim_for_an_owner_that_is_being_closed_is_refused_with_the_goal_and_th
     assert unmanaged(bench).quantity == 75 and len(bench.broker.orders) == 2
 
 
-def test_claim_for_another_owner_beside_one_that_is_being_closed_is_given(bench: OrderBench) -> None:
-    half_closed(bench)
-    assert claim(bench, "s2").ok
-    assert bench.machine.position(ACCOUNT, "NFO:A", Product.MIS, "s2").quantity == 75  # type: ignore[union-attr]
-
-
-def test_claim_only_to_be_closed_is_taken_in_by_the_goal_that_stands(bench: OrderBench) -> None:
-    half_closed(bench)
-    assert claim(bench, to_close=True).ok
-    assert bench.position().quantity == 125 and unmanaged(bench).quantity == 0
-
-
-def test_claim_after_the_goal_has_ended_is_given_and_stays(bench: OrderBench) -> None:
-    half_closed(bench)
+def end_exit(bench: OrderBench) -> None:
     exit_ = bench.broker.orders["B2"]
     bench.broker.trade(exit_, 50, 99.0)
     bench.report(exit_)
     for _ in range(3):
         bench.tick(2 * SECOND)
         bench.read()
+
+
+@pytest.mark.parametrize(("strategy", "to_close"), [("s2", False), ("s1", True)])
+def test_claim_beside_an_exit_that_is_out_is_refused_with_its_name_and_given_once_it_has_ended(
+    bench: OrderBench, strategy: str, to_close: bool
+) -> None:
+    half_closed(bench)
+    refused = claim(bench, strategy, to_close=to_close)
+    name = next(order.client_order_id for order in bench.machine.orders() if order.purpose is Purpose.EXIT)
+    assert not refused.ok and f"order {name} is under way: exit SELL 50 NFO:A" in refused.message
+    assert unmanaged(bench).quantity == 75
+    end_exit(bench)
+    assert claim(bench, strategy, to_close=to_close).ok
+    assert bench.machine.position(ACCOUNT, "NFO:A", Product.MIS, strategy).quantity == 75  # type: ignore[union-attr]
+
+
+def test_claim_only_to_be_closed_is_taken_in_by_the_goal_that_stands(bench: OrderBench) -> None:
+    bench.hold("e1", 50)
+    foreign(bench, 75)
+    bench.close("g1")
+    bench.end(bench.calls[0], Outcome.REFUSED, message="margin is short")  # the next attempt is due a little later
+    assert claim(bench, to_close=True).ok
+    assert bench.position().quantity == 125 and unmanaged(bench).quantity == 0
+
+
+def test_claim_after_the_goal_has_ended_is_given_and_stays(bench: OrderBench) -> None:
+    half_closed(bench)
+    end_exit(bench)
     assert claim(bench).ok
     bench.tick(10 * SECOND)
     assert bench.position().quantity == 75 and not [call for call in bench.calls if call.call is Call.PLACE]

@@ -38,6 +38,9 @@ COMMANDS: tuple[ops.OperatorCommand, ...] = (
     ops.CloseCommand(request_id="r", by="me", instrument="NFO:A"),
     ops.CloseRunCommand(request_id="r", by="me", run="run-one"),
     ops.FlattenCommand(request_id="r", by="me"),
+    ops.SettleCommand(request_id="r", by="me", instrument="NFO:A", reason="gone"),
+    ops.AdjustCommand(request_id="r", by="me", instrument="NFO:A", new=2, reason="split"),
+    ops.RebuildCommand(request_id="r", by="me", account="paper", reason="broken"),
     ops.HistoryAcceptCommand(request_id="r", by="me", instrument="NSE_INDEX:NIFTY"),
 )
 
@@ -149,7 +152,7 @@ def test_defect_in_a_query_refuses_it_and_raises_an_alert_until_it_works(
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        ({"type": "order"}, "expected one of alert_acknowledge, alerts,"),
+        ({"type": "order"}, "expected one of adjust, alert_acknowledge, alerts,"),
         ({"type": "order"}, "found 'order'; did you mean orders?"),
         ({"verb": "orders"}, "found None"),
         ({"type": "halt"}, "halt: object missing required field `request_id`; found 'type'"),
