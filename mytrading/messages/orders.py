@@ -168,9 +168,11 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
-    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction.
+    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim, correction or
+    settled (by an operator, for a `reason`).
 
     Of a conversion, `source` is what is left of the position, under another product, that the units come from.
+    `untraded` (signed) are units that were carried into the day and that no trade of the day took.
     """
 
     position: Position
@@ -179,6 +181,8 @@ class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     price: float
     at_ns: int
     source: Position | None = None
+    untraded: int = 0
+    reason: str = ""
 
     @property
     def levels(self) -> tuple[Position, ...]:

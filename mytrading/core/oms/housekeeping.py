@@ -173,14 +173,15 @@ def build_day_opened(state: State, day: str) -> DayOpened:
     )
     return DayOpened(
         day=day,
-        orders=tuple(kept),
+        orders=tuple(_asked_anew(order) for order in kept),
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
         goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
         unmanaged=tuple(state.unmanaged.sorted_values()), halted=tuple(state.halted.sorted_values()),
         wrong_mode=tuple(state.wrong_mode.sorted_values()),
         flattens=tuple(level for level in state.flattens.sorted_values() if level.state != "done"),
-        mismatches=tuple(state.mismatches.sorted_values()), trading=tuple(state.trading.sorted_values()),
+        mismatches=tuple(replace(row, read="", empty_reads=0) for row in state.mismatches.sorted_values()),
+        trading=tuple(state.trading.sorted_values()),
         switches=tuple(state.switches.sorted_values()), stopped=tuple(state.stopped.sorted_values()),
         used_ids=tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in days)),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
@@ -188,6 +189,14 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
         names=tuple(state.names.sorted_values()),
     )  # fmt: skip
+
+
+def _asked_anew(order: Order) -> Order:
+    """The order; whether it lives is asked on the new day, where its order book does not list it."""
+    evidence = order.evidence
+    if not evidence.asked_machine_ns and not evidence.live_machine_ns:
+        return order
+    return replace(order, evidence=replace(evidence, asked_machine_ns=0, live_machine_ns=0))
 
 
 def describe_unsettled(state: State) -> str:

@@ -73,6 +73,7 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
         accepted_brokers=config.accepted_brokers,
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
         asks_quotes=has_books and not lock_step,
+        asks_orders=has_books and not lock_step,
     )  # fmt: skip
     if limits.asks_quotes:
         limits = replace(limits, exit_price_patience=RISK_ANSWERS_NS)

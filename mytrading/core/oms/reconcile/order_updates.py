@@ -265,6 +265,12 @@ def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> Non
     _learn(oms, order, None, _with_fills(order.evidence, _traded(oms, order, trades)))
 
 
+def book_named_fill(oms: OrderDecision, order: Order, trades: BrokerTrades, units: int) -> None:
+    """Book that an order filled up to `units` in all by trades that name it, which another source has borne out."""
+    fills = _traded(oms, order, trades)
+    _learn(oms, order, None, _with_fills(order.evidence, replace(fills, net=units, net_again=units)))
+
+
 def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
     """Return the `OrderReading` (input of `judge`) for an order that no book of the read lists."""
     return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns)

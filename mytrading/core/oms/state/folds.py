@@ -213,6 +213,25 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
         _explain(state, row.position.net, row.quantity)
     if row.source is not None:
         _explain(state, row.source.net, -row.quantity)
+    if row.untraded:
+        _let_go(state, row.position.net, row.untraded)
+
+
+def _let_go(state: State, key: NetKey, units: int) -> None:
+    """Units that the day began with are gone: sums of its trades must not wait for one of theirs."""
+    begun, shown = (table.get(key[:2]) or 0 for table in (state.begun, state.begun_shown))
+    _explain(state, key, units)
+    if (key.account, key.instrument) in state.begun:
+        state.put(state.begun, (key.account, key.instrument), begun + units)
+        left = min(max(shown, 0), begun + units) if shown > 0 else max(min(shown, 0), begun + units)
+        state.put_or_drop(state.begun_shown, (key.account, key.instrument), left, left)
+
+
+def _agreed(state: State, row: account_events.NetAgreed) -> None:
+    """Rows that were carried into the day have no time."""
+    state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity)
+    if row.at_ns:
+        state.put(state.agreed_today, row.net, row.at_ns)
 
 
 def _explain(state: State, key: NetKey, units: int) -> None:
@@ -277,7 +296,7 @@ FOLDS: dict[type, Any] = {
     account_events.CarriedShown: lambda state, row: state.put_or_drop(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
-    account_events.NetAgreed: lambda state, row: state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity),
+    account_events.NetAgreed: _agreed,
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared

@@ -146,6 +146,8 @@ class State:
     A basket whose last legs were commanded stands here without any, so that these have room before others."""
     agreed: Table[NetKey, int]
     """Keys of which a read has shown what strategies hold, with the signed units at that time."""
+    agreed_today: Table[NetKey, int]
+    """Of these, the keys of which a read of this day has, with the market time of the last row that says so."""
     names: Table[NetKey, account_events.ProductNamed]
     """Names that the broker's books have for products of ours, learnt from our own fills."""
     shown_first: Table[NetKey, Product]
