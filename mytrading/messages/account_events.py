@@ -114,6 +114,15 @@ class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     at_ns: int
 
 
+class LastPriceSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="last_price"):
+    """The last price (rupees) that a position book showed of a held contract which expires today, near its close."""
+
+    account: str
+    instrument: str
+    price: float
+    at_ns: int
+
+
 class EmptyBooksSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="empty_books"):
     """An account's order book was empty, though it holds orders of today, first in a read that ended at `machine_ns`.
 

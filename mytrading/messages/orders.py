@@ -13,6 +13,7 @@ from mytrading.messages.account_events import (
     EntryChurned,
     ForeignSeen,
     InstrumentHalted,
+    LastPriceSeen,
     MismatchSeen,
     NetAgreed,
     ProductNamed,
@@ -172,7 +173,9 @@ class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     settled (by an operator, for a `reason`).
 
     Of a conversion, `source` is what is left of the position, under another product, that the units come from.
-    `untraded` (signed) are units that were carried into the day and that no trade of the day took.
+    `untraded` (signed) are units that were carried into the day and that no trade of the day took. Of an expiry, `cost`
+    is what a unit had cost (rupees), and with `estimated` the price is the last one known, until the broker's row names
+    the profit.
     """
 
     position: Position
@@ -183,6 +186,8 @@ class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     source: Position | None = None
     untraded: int = 0
     reason: str = ""
+    cost: float = 0.0
+    estimated: bool = False
 
     @property
     def levels(self) -> tuple[Position, ...]:
@@ -421,5 +426,5 @@ OrderMessage = (
     OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
-    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed
+    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | LastPriceSeen
 )  # fmt: skip

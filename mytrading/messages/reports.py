@@ -41,13 +41,14 @@ class BrokerTrades(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class BrokerPosition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of the position book: signed net units."""
+    """One row of the position book: signed net units; `last_price` (rupees) of the contract, 0 if not named."""
 
     instrument: str
     product: Product
     quantity: int
     average_price: float = 0.0
     pnl: float | None = None
+    last_price: float = 0.0
 
 
 class OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_report"):

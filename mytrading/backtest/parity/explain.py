@@ -38,7 +38,7 @@ PAISA = 0.005
 _RESTING = (OrderType.LIMIT, OrderType.SL, OrderType.SL_M)
 _PRICES = ("price", "trigger_price")
 _TERMS = ("instrument", "side", "quantity", "order_type", *_PRICES, "product")
-_OPERATOR_ADJUSTMENTS = ("claim", "correction", "conversion", "foreign_fill")
+_OPERATOR_ADJUSTMENTS = ("claim", "correction", "conversion", "foreign_fill", "settled")
 
 T = TypeVar("T", Signal, Order)
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.oms import operator_requests
 from mytrading.core.oms.evidence import net_evidence
 from mytrading.core.oms.placing import entries, modify
-from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
+from mytrading.core.oms.reconcile import call_outcomes, expiries, order_updates, startup
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State, needs_read_or_call
@@ -109,7 +109,7 @@ def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Calla
     wait. `never_began(order id, attempt)`: true if that placing call certainly did not leave."""
     accounts = set(served)
     startup.begin_recovery(oms, sorted(accounts))
-    startup.drop_expired_contracts(oms)
+    expiries.drop_expired_contracts(oms)
     for name in sorted({*oms.state.restless.keys(), *(name for _, name, _ in oms.state.calling)}):
         order = oms.order(name)
         accounts.add(order.account)
@@ -136,7 +136,7 @@ def expire_day(oms: OrderDecision, day: str) -> None:
     Their reservations are freed. An exit or stop of unknown fate goes on into the day, whose books show its end: ended
     here it would be sent again unseen. Orders of `day` itself, made before it was opened, are not touched.
     """
-    startup.drop_expired_contracts(oms)
+    expiries.drop_expired_contracts(oms)
     for level in oms.state.open_protections():  # a night without a read proves nothing of a stop that waits for one
         if level.waits_machine_ns:
             oms.change_protection(level, waits_machine_ns=max(oms.machine, 1))

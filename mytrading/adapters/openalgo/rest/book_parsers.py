@@ -267,6 +267,7 @@ def _position_row(row: dict[str, Any], rules: BrokerRules) -> BrokerPosition:
         quantity=_units(row, "quantity", signed=True),
         average_price=_number(row, "average_price", 0.0),
         pnl=_or_none(_number, row, "pnl"),
+        last_price=_or_none(_number, row, "ltp") or 0.0,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import missing_units
+from mytrading.core.oms.evidence import missing_units, net_positions
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import MismatchSeen
 from mytrading.messages.enums import Product
@@ -34,10 +34,11 @@ def is_carried(oms: OrderDecision, key: NetKey) -> bool:
 
 def is_answer(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if what a read lacks of a key may count: its position book has rows or stands beside live funds; of carried
-    units all three books were read while the exchange trades."""
+    units all three books were read while the exchange trades, or after the last session of the contract."""
     if not read.positions and not read.funds_live:
         return False
-    whole = None not in (read.orders, read.trades, read.positions) and oms.is_trading(key.instrument)
+    in_session = oms.is_trading(key.instrument) or net_positions.is_settled_by_now(oms, key.instrument)
+    whole = None not in (read.orders, read.trades, read.positions) and in_session
     return whole or not is_carried(oms, key)
 
 

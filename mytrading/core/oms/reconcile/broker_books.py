@@ -11,6 +11,7 @@ import msgspec
 from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions, unread_rows
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
+    expiries,
     hidden_orders,
     journal_rebuild,
     moved_products,
@@ -41,6 +42,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         evidence = evidence._replace(unclaimed=journal_rebuild.adopt_matching_orders(oms, read, evidence.unclaimed))
         _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
+        expiries.on_books(oms, read)
         _compare(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
     if oms.state.guarding and not evidence.behind:
@@ -372,7 +374,9 @@ def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str, **
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, {what}"
     cure = "look at the broker, and log the server in there if it is not; what is not held there is booked as gone by"
     cure = f"{cure} `mytrading positions settle`, with a reason"
-    _alert_dispute(oms, key, f"{shown}; ours stays with its stop; {cure}")
+    unshown = carried_units.may_be_gone(oms, key)
+    stays = "ours stays, and no stop is placed before a book shows it" if unshown else "ours stays with its stop"
+    _alert_dispute(oms, key, f"{shown}; {stays}; {cure}")
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:

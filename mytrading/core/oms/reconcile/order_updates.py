@@ -13,7 +13,7 @@ from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReadin
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import entries, modify, slices
-from mytrading.core.oms.reconcile import startup
+from mytrading.core.oms.reconcile import short_delivery, startup
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import (
@@ -498,6 +498,7 @@ def _known_prices(oms: OrderDecision, position: Position, order: Order) -> Posit
 def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
     what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
     oms.alert(EventAlert.POSITION_REVERSED, Severity.CRITICAL, order.client_order_id, what)
+    short_delivery.alert_sold_beyond_held(oms, order.net, held, is_bought_back=True)
     name = content_id("reversal", order.client_order_id, order.filled)
     exit_goals.start_goal(oms, name, order, order.client_order_id, "an exit filled beyond what was held")
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.oms.evidence import carried_units, missing_units, net_positions
-from mytrading.core.oms.reconcile import startup
+from mytrading.core.oms.reconcile import expiries, short_delivery, startup
 from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
@@ -26,7 +26,9 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
         sign = -1 if position.quantity > 0 else 1
         untraded = min(carried, max(0, cut - traded))
         carried, traded = carried - untraded, max(0, traded - cut)
-        if ended_with_its_day or oms.is_venue_square_off(key):
+        if net_positions.is_settled_by_now(oms, key.instrument):
+            expiries.book(oms, position, sign * cut, sign * untraded, read)
+        elif ended_with_its_day or oms.is_venue_square_off(key):
             _book_venue_square_off(oms, position, sign * cut, sign * untraded, read)
         else:
             _reduce(oms, position, sign * cut, sign * untraded)
@@ -71,6 +73,8 @@ def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pri
     since = (known.since_ns or known.at_ns) if known is not None and before * quantity > 0 else oms.now
     row = UnmanagedChanged(**key._asdict(), quantity=quantity, average_price=average_price, at_ns=oms.now)
     oms.emit(replace(row, since_ns=since))
+    if quantity < before:
+        short_delivery.alert_sold_beyond_held(oms, key, quantity, is_bought_back=False)
 
 
 def _reduce(oms: OrderDecision, position: Position, units: int, untraded: int) -> None:

@@ -80,7 +80,11 @@ class OrderDecision:
 
     def is_trading(self, instrument: str) -> bool:
         """True while the instrument's exchange trades continuously."""
-        return self._is_open(instrument.partition(":")[0], self.now)
+        return self.is_trading_at(instrument, self.now)
+
+    def is_trading_at(self, instrument: str, at_ns: int) -> bool:
+        """True if the instrument's exchange trades continuously at a market time (ns)."""
+        return self._is_open(instrument.partition(":")[0], at_ns)
 
     def is_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
         """True for MIS from shortly before the venue itself squares off: nothing is sent for `thing` from then on."""

@@ -213,6 +213,8 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
         _explain(state, row.position.net, row.quantity)
     if row.source is not None:
         _explain(state, row.source.net, -row.quantity)
+    if row.cause == "expiry":
+        state.put_or_drop(state.estimated_expiries, row.position.owner, row, row.estimated)
     if row.untraded:
         _let_go(state, row.position.net, row.untraded)
 
@@ -297,6 +299,9 @@ FOLDS: dict[type, Any] = {
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
     account_events.NetAgreed: _agreed,
+    account_events.LastPriceSeen: lambda state, row: state.put(
+        state.last_prices, (row.account, row.instrument), row.price
+    ),
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared

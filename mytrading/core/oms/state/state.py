@@ -20,7 +20,7 @@ from mytrading.messages import account_events
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
-from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
+from mytrading.messages.orders import Flatten, Goal, Order, Position, PositionAdjusted, Protection
 from mytrading.messages.reports import BrokerOrder
 
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
@@ -154,6 +154,10 @@ class State:
     """Products under which alone the read after our first fill of a key showed it."""
     emptied: Table[str, account_events.EmptyBooksSeen]
     """Accounts whose order book is empty though they have orders of today."""
+    last_prices: Table[tuple[str, str], float]
+    """Last price (rupees) that position books showed of an account's contract before it expired today."""
+    estimated_expiries: Table[OwnerKey, PositionAdjusted]
+    """Expiries of today whose price is an estimate."""
     begun: Table[tuple[str, str], int]
     """Signed units of an account and instrument that the day began with, anybody's."""
     begun_shown: Table[tuple[str, str], int]

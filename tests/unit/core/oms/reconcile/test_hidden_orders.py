@@ -47,6 +47,13 @@ class Sandbox:
         self.bench.broker.trade(placed, 50, price)
         self.traded_today.append(placed)
 
+    def fill_and_report(self, orders: list[Placed]) -> None:
+        """The exits among these orders fill, and the stream says so."""
+        for placed in orders:
+            if placed.order_type is OrderType.MARKET and placed.open:
+                self.bench.broker.trade(placed, 50, 99.0)
+                self.bench.report(placed)
+
     def trades(self) -> tuple[BrokerTrades, ...]:
         return (*(self.bench.broker.books(self.bench.time).trades or ()), *map(self._trade, self.traded_today))
 
@@ -225,11 +232,13 @@ def test_exit_beside_a_hidden_stop_waits_until_its_id_shows_the_cancel() -> None
     server.night()
     server.run(10)
     server.bench.close("g1", product=Product.NRML)
-    server.run(30)
-    broker = server.bench.broker
+    for _ in range(20):
+        server.run(1)
+        if exits := [placed for placed in server.bench.broker.orders.values() if placed.order_type is OrderType.MARKET]:
+            server.fill_and_report([placed for placed in exits if placed.side is Side.SELL])
     assert server.stops[0].status is BrokerStatus.CANCELLED
-    exits = [p for p in broker.orders.values() if p.order_type is OrderType.MARKET and p.side is Side.SELL]
-    assert [placed.quantity for placed in exits] == [50]
+    sold = [placed.filled for placed in server.bench.broker.orders.values() if placed.side is Side.SELL]
+    assert (sold, server.held()) == ([0, 50], 0)
 
 
 def test_flatten_is_not_done_while_a_hidden_order_can_still_fill() -> None:
@@ -246,10 +255,7 @@ def test_flatten_is_not_done_while_a_hidden_order_can_still_fill() -> None:
     server.bench.broker.cancels = True
     for _ in range(3):
         server.run(60)
-        for placed in server.bench.broker.orders.values():
-            if placed.order_type is OrderType.MARKET and placed.open:
-                server.bench.broker.trade(placed, 50, 99.0)
-                server.bench.report(placed)
+        server.fill_and_report(list(server.bench.broker.orders.values()))
     assert server.open_stops() == [] and server.held() == 0
     assert server.bench.machine.state.flattens["f1"].state == "done"
 
