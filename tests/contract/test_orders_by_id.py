@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -24,20 +25,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulato
 
 
 def read(server: RunningSimulator, *ids: str, mode: str = "analyze") -> BooksRead:
-    clients = [OpenAlgoClient(server.rest, server.api_key, time.monotonic_ns) for _ in range(2)]
-    with closing(clients[0]), closing(clients[1]):
+    return read_at(server.rest, server.api_key, ids, mode)
+
+
+def read_at(rest: str, key: str, ids: tuple[str, ...], mode: str) -> BooksRead:
+    first, second = (OpenAlgoClient(rest, key, time.monotonic_ns) for _ in range(2))
+    with closing(first), closing(second):
         job = ReadJob("j", orders=False, trades=True, positions=True, funds=False, order_ids=ids)
-        return BookReader(*clients, "main", mode, time.monotonic_ns).read_books(job).books
+        return BookReader(first, second, "main", mode, time.monotonic_ns).read_books(job).books
 
 
-def placed(server: RunningSimulator, **fields: object) -> str:
+def placed(server: RunningSimulator, **fields: Any) -> str:
     status, body = server.place(**fields)
     assert status == 200, body
     return str(body["orderid"])
 
 
 def test_known_orders_are_shown_and_one_that_the_server_does_not_know_is_told_apart(server: RunningSimulator) -> None:
-    resting = placed(server, product="CNC", pricetype="LIMIT", price=700, quantity=4)
+    resting = placed(server, product="CNC", pricetype="LIMIT", price=850, quantity=4)
     done = placed(server, quantity=3)
     eventually(lambda: server.status(done) == "complete")
     found = read(server, resting, "26000000000", done)
@@ -45,7 +50,7 @@ def test_known_orders_are_shown_and_one_that_the_server_does_not_know_is_told_ap
     assert found.orders is not None and found.trades is not None and found.positions is not None
     first, last = found.orders
     assert (first.broker_order_id, first.status, first.quantity) == (resting, BrokerStatus.OPEN, 4)
-    assert (first.product, first.order_type, first.side, first.price) == (Product.CNC, OrderType.LIMIT, Side.BUY, 700)
+    assert (first.product, first.order_type, first.side, first.price) == (Product.CNC, OrderType.LIMIT, Side.BUY, 850)
     assert (last.broker_order_id, last.status, last.instrument) == (done, BrokerStatus.COMPLETE, "NSE:SBIN")
 
 
@@ -57,14 +62,11 @@ def test_trade_rows_bear_the_name_that_the_order_was_sent_with(server: RunningSi
 
 
 def test_server_in_another_mode_says_nothing_of_any_order(server: RunningSimulator) -> None:
-    resting = placed(server, product="CNC", pricetype="LIMIT", price=700, quantity=5)
+    resting = placed(server, product="CNC", pricetype="LIMIT", price=850, quantity=5)
     found = read(server, resting, mode="live")
     assert (found.orders, found.asked) == (None, ())
 
 
 def test_server_that_is_away_has_answered_for_no_order() -> None:
-    clients = [OpenAlgoClient("http://127.0.0.1:9", "x", time.monotonic_ns) for _ in range(2)]
-    with closing(clients[0]), closing(clients[1]):
-        job = ReadJob("j", orders=False, trades=True, positions=True, funds=False, order_ids=("1",))
-        found = BookReader(*clients, "main", "analyze", time.monotonic_ns).read_books(job).books
+    found = read_at("http://127.0.0.1:9", "x", ("1",), "analyze")
     assert (found.asked, found.single) == ((), True)

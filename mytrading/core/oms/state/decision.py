@@ -207,9 +207,7 @@ class OrderDecision:
             )
         )
 
-    def record_adjustment(
-        self, position: orders.Position, cause: str, units: int, *, untraded: int = 0, reason: str = ""
-    ) -> None:
+    def record_adjustment(self, position: orders.Position, cause: str, units: int, *, untraded: int = 0) -> None:
         """Emit a position that changed by `units` (signed) without an order of ours; `cause` is a word like claim, and
         `untraded` of them (signed) were carried into the day and went without a trade of it."""
         sure = self._confidence(position.net, held=bool(position.quantity))
@@ -217,10 +215,9 @@ class OrderDecision:
         price = position.average_price
         self.emit(
             orders.PositionAdjusted(
-                position=level, cause=cause, quantity=units, price=price, at_ns=self.now, untraded=untraded,
-                reason=reason,
+                position=level, cause=cause, quantity=units, price=price, at_ns=self.now, untraded=untraded
             )
-        )  # fmt: skip
+        )
 
     def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
         """Return the confidence of a position; a flat one is never disputed, as no later read could clear it."""

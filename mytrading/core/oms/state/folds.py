@@ -24,8 +24,8 @@ from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadReq
 KEPT_STAMPS = 64
 KEPT_READS = 8
 _PLACING: tuple[Call, ...] = (Call.PLACE,)
-_MOVED = ("claim", "conversion")
-"""Causes of an adjustment that gives an owner units which no order of ours bought."""
+_MOVED = ("claim", "conversion", "settled")
+"""Causes of an adjustment by which an owner gets, or loses, units that no order bought or sold."""
 BASKET_NS = 30_000_000_000
 """Time after the first leg in which calls are kept for the others: as long as risk may still order them."""
 
@@ -216,17 +216,21 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
     if row.cause == "expiry":
         state.put_or_drop(state.estimated_expiries, row.position.owner, row, row.estimated)
     if row.untraded:
-        _let_go(state, row.position.net, row.untraded)
+        _explain(state, row.position.net, row.untraded)
+    if gone := row.quantity if row.cause == "settled" else row.untraded:
+        _let_go(state, row.position.net, gone)
 
 
 def _let_go(state: State, key: NetKey, units: int) -> None:
-    """Units that the day began with are gone: sums of its trades must not wait for one of theirs."""
-    begun, shown = (table.get(key[:2]) or 0 for table in (state.begun, state.begun_shown))
-    _explain(state, key, units)
-    if (key.account, key.instrument) in state.begun:
-        state.put(state.begun, (key.account, key.instrument), begun + units)
-        left = min(max(shown, 0), begun + units) if shown > 0 else max(min(shown, 0), begun + units)
-        state.put_or_drop(state.begun_shown, (key.account, key.instrument), left, left)
+    """Units (signed change) that the day began with are gone: sums of its trades must not wait for one of theirs."""
+    begun, place = state.begun.get(key[:2]) or 0, key[:2]
+    if begun * units >= 0:
+        return
+    left = begun + (units if abs(units) < abs(begun) else -begun)
+    shown = state.begun_shown.get(place) or 0
+    state.put(state.begun, place, left)
+    bounded = max(min(shown, left), 0) if left >= 0 else min(max(shown, left), 0)
+    state.put_or_drop(state.begun_shown, place, bounded, bounded)
 
 
 def _agreed(state: State, row: account_events.NetAgreed) -> None:

@@ -24,7 +24,7 @@ CLOSE = to_ns(EXPIRY, time(15, 40))
 
 
 class Afternoon(OrderBench):
-    """A bench on the afternoon of the expiry: its market opens at 9:15 and closes at 15:40, and trades all of the day before."""
+    """A bench on the afternoon of the expiry: it trades from 9:15 to 15:40, and all of the day before."""
 
     def __init__(self, limits: OmsLimits | None = None, begins: time = time(15, 20)) -> None:
         self.ahead = to_ns(EXPIRY, begins) - 1000 * SECOND

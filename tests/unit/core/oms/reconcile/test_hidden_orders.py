@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -15,7 +17,7 @@ from tests.kit.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench, Placed
 from tests.kit.state_digest import state_digest
 
 TOMORROW = "1970-01-02"
-PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
+PLAN: dict[str, Any] = {"stop_trigger": 90.0, "stop_limit": 87.0}
 OTHER = ("NFO:Z", Product.NRML)
 
 
@@ -113,7 +115,7 @@ def test_carried_stop_that_the_server_does_not_know_has_ended_and_one_takes_its_
     server.night()
     del server.bench.broker.orders[server.stops[0].id]
     server.bench.broker.orders["gone"] = replace_id(server.stops[0], "gone")
-    server.run(60)
+    server.run(10)
     (stop,) = server.open_stops()
     assert stop != server.stops[0].id and "ORDER_OVERNIGHT" in server.bench.codes()
 
@@ -269,6 +271,17 @@ def test_hidden_entry_of_an_earlier_day_is_cancelled_by_its_id() -> None:
     assert entry.status is BrokerStatus.CANCELLED
     order = server.bench.order("l1")
     assert (order.purpose, order.state) == (Purpose.ENTRY, OrderState.CANCELLED)
+
+
+def test_hidden_order_that_lived_yesterday_is_no_live_one_today_without_an_answer() -> None:
+    server = Sandbox()
+    server.night()
+    server.run(30)
+    server.bench.open_day("1970-01-03")
+    server.answers = False
+    server.bench.broker.drop(server.stops[0], BrokerStatus.EXPIRED)
+    server.run(60)
+    assert len(server.open_stops()) == 1 and server.open_stops() != [server.stops[0].id]
 
 
 def test_calm_hidden_order_is_asked_for_twice_a_minute() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,8 +12,7 @@ from mytrading.core.oms.reconcile import settled_by_hand
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.brokers import PLAIN, UNLISTED, BrokerRules, PositionScope
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import BrokerStatus, Call, Confidence, Product, Purpose, Side
-from mytrading.messages.keys import NetKey
+from mytrading.messages.enums import BrokerStatus, Call, Confidence, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import PositionAdjusted
 from mytrading.messages.reports import BrokerPosition
 from tests.kit.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench, Placed
@@ -19,7 +20,7 @@ from tests.kit.state_digest import state_digest
 
 TOMORROW = "1970-01-02"
 """The day after the bench's first one."""
-PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
+PLAN: dict[str, Any] = {"stop_trigger": 90.0, "stop_limit": 87.0}
 PARTIAL = replace(PLAIN, positions=PositionScope.PARTIAL)
 DAY = replace(PLAIN, positions=PositionScope.DAY, carried_average=False)
 OTHER = ("NFO:Z", Product.MIS)
@@ -82,7 +83,7 @@ def adjusted(bench: OrderBench) -> list[tuple[str, int, float]]:
 def test_intraday_position_of_an_earlier_day_that_two_books_do_not_show_was_squared_off(others: bool) -> None:
     """The account's entries were denied without end, and a stop stood for units that the venue had squared off."""
     bench = morning(Product.MIS, others=others)
-    fields = {} if others else {"funds_live": True}
+    fields = {"funds_live": not others}
     reads(bench, 5, **fields)
     assert held(bench, Product.MIS) == 50, "one read proves nothing"
     reads(bench, 15, **fields)
@@ -279,17 +280,15 @@ def test_position_of_today_in_a_carried_instrument_is_no_carried_one() -> None:
     assert (held(bench, Product.MIS), held(bench, Product.MIS, "s9")) == (0, 30)
 
 
-def settle(bench: OrderBench, product: Product, instrument: str = "NFO:A") -> str:
-    """An operator's word about one key: done, or why not."""
-    key = NetKey(ACCOUNT, instrument, product)
-    oms = OrderDecision(bench.machine.state, bench.limits, bench.now)
-    if why := settled_by_hand.why_not_settle(oms, key):
-        return why
+def settle(bench: OrderBench, product: Product) -> None:
+    """An operator's word: what s1 holds is gone."""
+    position = bench.machine.position(ACCOUNT, "NFO:A", product, "s1")
+    assert position is not None
     bench.machine.state.begin_tentative()
-    settled_by_hand.settle(oms, key, "squared off while the stack was away")
+    oms = OrderDecision(bench.machine.state, bench.limits, bench.now)
+    settled_by_hand.book_as_gone(oms, position, 0.0, "squared off while the stack was away")
     bench.machine.state.roll_back()
     bench._commit(tuple(oms.rows))
-    return ""
 
 
 @pytest.mark.parametrize("rules", [PLAIN, PARTIAL, UNLISTED, DAY], ids=["whole", "partial", "unlisted", "day"])
@@ -298,7 +297,7 @@ def test_carried_position_that_no_book_can_settle_ends_by_an_operators_word(rule
     bench = morning(Product.NRML, rules)
     reads(bench, 60, funds_live=False)
     assert held(bench, Product.NRML) == 50
-    assert settle(bench, Product.NRML) == ""
+    settle(bench, Product.NRML)
     assert held(bench, Product.NRML) == 0 and adjusted(bench) == [("settled", -50, 0.0)]
     (row,) = [row for row in bench.rows if isinstance(row, PositionAdjusted)]
     assert row.reason == "squared off while the stack was away"
@@ -313,30 +312,18 @@ def test_settlement_cancels_the_stop_that_is_left() -> None:
     bench = morning(Product.NRML, DAY)
     reads(bench, 60, funds_live=False)
     (stop,) = resting_stops(bench)
-    assert settle(bench, Product.NRML) == ""
+    settle(bench, Product.NRML)
     bench.tick()
     assert [(call.call, call.order.broker_order_id) for call in bench.calls] == [(Call.CANCEL, stop.id)]
 
 
-def test_settlement_takes_no_more_than_the_position_book_lacks() -> None:
-    bench = morning(Product.NRML, strategies=2)
-    bench.broker.net["NFO:A", Product.NRML] = 70
-    reads(bench, 40, trades=None)
-    assert settle(bench, Product.NRML) == ""
-    assert (held(bench, Product.NRML, "s1"), held(bench, Product.NRML, "s2")) == (50, 20)
-
-
-def test_settlement_is_refused_where_the_book_shows_the_position_or_an_order_is_under_way() -> None:
+def test_settlement_ends_the_exit_that_waited_for_the_books() -> None:
     bench = morning(Product.NRML)
-    bench.broker.net["NFO:A", Product.NRML] = 50
-    reads(bench, 30)
-    assert "positions close" in settle(bench, Product.NRML)
-    assert "no strategy holds" in settle(bench, Product.NRML, "NFO:B")
-    bench.broker.net.clear()
-    reads(bench, 10, funds_live=False)
     bench.close("g1", product=Product.NRML)
-    assert "under way" in settle(bench, Product.NRML)
-    assert held(bench, Product.NRML) == 50
+    reads(bench, 15, funds_live=False)
+    settle(bench, Product.NRML)
+    assert [goal.state for goal in bench.machine.goals()] == ["done"]
+    assert not [call for call in bench.calls if call.call is Call.PLACE]
 
 
 def test_flatten_of_an_account_whose_carried_position_was_gone_is_proven_by_empty_books_beside_funds() -> None:
@@ -350,11 +337,34 @@ def test_flatten_of_an_account_whose_carried_position_was_gone_is_proven_by_empt
     assert level.state == "done"
 
 
+def test_flatten_after_a_round_trip_of_today_does_not_wait_for_a_sale_of_what_went_over_night() -> None:
+    """The sum of the day's trades began with the units that the venue had squared off the day before."""
+    bench = morning(Product.MIS, others=True)
+    reads(bench, 30)
+    bench.hold("e9", 30, strategy="s9", **PLAN)
+    bench.broker.net.clear()
+    until = bench.time + 60 * SECOND
+    bench.broker.net["NFO:A", Product.MIS] = 30
+    bench.step(FlattenRequested(id="f1", account=ACCOUNT, at_ns=bench.now, deadline_machine_ns=until, reason="all"))
+    for _ in range(20):
+        bench.tick(SECOND)
+        bench.answer_calls()
+        for placed in todays(bench):
+            if placed.order_type is OrderType.MARKET and placed.open:
+                bench.broker.trade(placed, 30, 99.0)
+                bench.report(placed)
+        bench.broker.net = {key: units for key, units in bench.broker.net.items() if units}
+        bench.read(funds_live=False)
+    assert not bench.broker.net and held(bench, Product.MIS, "s9") == 0
+    (level,) = bench.machine.state.flattens.sorted_values()
+    assert level.state == "done"
+
+
 def test_units_of_today_after_a_settled_position_are_judged_by_their_own_trades() -> None:
     """The sum of the day counted what it began with, though an operator had booked that as gone."""
     bench = morning(Product.NRML, PARTIAL)
     reads(bench, 60, funds_live=False)
-    assert settle(bench, Product.NRML) == ""
+    settle(bench, Product.NRML)
     bench.hold("e9", 30, product=Product.NRML, strategy="s9", **PLAN)
     bench.accept()
     bench.broker.by_hand(0, "NFO:A", Product.NRML)
