@@ -137,8 +137,9 @@ def expire_day(oms: OrderDecision, day: str) -> None:
     here it would be sent again unseen. Orders of `day` itself, made before it was opened, are not touched.
     """
     expiries.drop_expired_contracts(oms)
-    for level in oms.state.open_protections():  # a night without a read proves nothing of a stop that waits for one
-        if level.waits_machine_ns:
+    for level in oms.state.open_protections():
+        # a night without a read proves nothing of a stop that waits for one, nor that what it would guard is there
+        if level.waits_machine_ns or (oms.limits.book_first and oms.position(level).quantity):
             oms.change_protection(level, waits_machine_ns=max(oms.machine, 1))
     for name in sorted(oms.state.restless):
         order = oms.order(name)

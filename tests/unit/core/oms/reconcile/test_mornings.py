@@ -270,6 +270,47 @@ def test_stop_that_rests_for_a_carried_position_stays_while_nothing_is_proven_an
     assert (call.call, call.order.purpose, call.order.broker_order_id) == (Call.CANCEL, Purpose.STOP, stop.id)
 
 
+def test_stop_that_ended_in_the_evening_is_not_placed_again_before_a_book_of_the_morning_was_read() -> None:
+    """The stack starts within the session: its mode was seen, and the order left before the first book came."""
+    bench = OrderBench()
+    bench.hold("e1", **PLAN)
+    stop = bench.accept()
+    bench.read()
+    bench.session_open = False
+    bench.broker.drop(stop, BrokerStatus.EXPIRED)
+    reads(bench, 30)
+    assert not bench.machine.state.resting
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.net, bench.session_open = {}, True
+    bench.crash((ACCOUNT,))
+    bench.see_mode()
+    for _ in range(5):
+        bench.tick(SECOND)
+    assert not bench.calls
+    reads(bench, 60, funds_live=False)
+    assert not todays(bench) and held(bench, Product.MIS) == 50
+
+
+def test_stop_that_ended_in_the_evening_is_placed_once_the_first_book_shows_its_units() -> None:
+    bench = OrderBench()
+    bench.hold("e1", **PLAN)
+    stop = bench.accept()
+    bench.read()
+    bench.session_open = False
+    bench.broker.drop(stop, BrokerStatus.EXPIRED)
+    reads(bench, 30)
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.session_open = True
+    bench.crash((ACCOUNT,))
+    bench.see_mode()
+    bench.tick(SECOND)
+    bench.read()
+    bench.tick()
+    assert [(call.call, call.order.quantity) for call in bench.calls] == [(Call.PLACE, 50)]
+
+
 def test_position_of_today_in_a_carried_instrument_is_no_carried_one() -> None:
     """What a position book of two rows lacks of MIS that was carried leaves the units that were bought today."""
     bench = morning(Product.MIS, others=True)
