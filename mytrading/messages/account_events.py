@@ -58,7 +58,8 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     """A read disagreed with our books once (`broker` is its net quantity); acted on only if the next read agrees.
 
     `contradicted`: the next read agreed, but another book did not, so nothing was done; nor was it where what the read
-    lacks is `unproven` to be gone.
+    lacks is `unproven` to be gone. `empty_reads` counts those beside live funds that showed an empty position book in
+    place of carried units, the first of which ended at `empty_machine_ns`.
     """
 
     account: str
@@ -70,6 +71,8 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     cleared: bool = False
     contradicted: bool = False
     unproven: bool = False
+    empty_reads: int = 0
+    empty_machine_ns: int = 0
 
     @property
     def is_kept(self) -> bool:
@@ -108,6 +111,15 @@ class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     account: str
     instrument: str
     quantity: int
+    at_ns: int
+
+
+class LastPriceSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="last_price"):
+    """The last price (rupees) that a position book showed of a held contract which expires today, near its close."""
+
+    account: str
+    instrument: str
+    price: float
     at_ns: int
 
 

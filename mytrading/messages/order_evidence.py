@@ -132,7 +132,8 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `shown_waiting`: the order book has shown this stop waiting for its trigger; since `shown_open_machine_ns` (0: it
     does not) it shows it open instead, which proves nothing at any broker. `shown_stop`: the order book has shown it
     with a stop's type; the last `limit_reads` books in a row showed it as LIMIT or MARKET (2: it has triggered).
-    `rested`: a book has shown this stop live.
+    `rested`: a book has shown this stop live. Of an order of an earlier day that no order book of today lists: since
+    `asked_machine_ns` its server is asked for it by its id, which at `live_machine_ns` last showed it live (0: never).
     """
 
     fills: ReportedFills = NO_FILLS
@@ -147,3 +148,5 @@ class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     shown_stop: bool = False
     limit_reads: int = 0
     rested: bool = False
+    asked_machine_ns: int = 0
+    live_machine_ns: int = 0

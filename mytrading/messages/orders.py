@@ -13,6 +13,7 @@ from mytrading.messages.account_events import (
     EntryChurned,
     ForeignSeen,
     InstrumentHalted,
+    LastPriceSeen,
     MismatchSeen,
     NetAgreed,
     ProductNamed,
@@ -174,9 +175,13 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
     """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim, correction, or by
-    an operator's word: settled (its units are gone), corporate_action (`quantity` units came with it, 0: none yet).
+    an operator's word: settled (its units are gone, for a `reason`), corporate_action (`quantity` units came with it,
+    0: none yet).
 
     Of a conversion, `source` is what is left of the position, under another product, that the units come from.
+    `untraded` (signed) are units that were carried into the day and that no trade of the day took. Of an expiry, `cost`
+    is what a unit had cost (rupees), and with `estimated` the price is the last one known, until the broker's row names
+    the profit.
     """
 
     position: Position
@@ -185,6 +190,10 @@ class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     price: float
     at_ns: int
     source: Position | None = None
+    untraded: int = 0
+    reason: str = ""
+    cost: float = 0.0
+    estimated: bool = False
 
     @property
     def levels(self) -> tuple[Position, ...]:
@@ -437,4 +446,5 @@ OrderMessage = (
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
     | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | SettlementOpened | UnitsAwaited
+    | LastPriceSeen
 )  # fmt: skip

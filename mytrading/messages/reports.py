@@ -29,7 +29,7 @@ class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 class BrokerTrades(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All rows of the trade book for one order, summed: units and rupees; `price` (rupees) is that of the last row, for
-    rows that count no units."""
+    rows that count no units. `tag` is our own id of the order, where rows bear it."""
 
     broker_order_id: str
     instrument: str
@@ -37,16 +37,18 @@ class BrokerTrades(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     quantity: int
     value: float
     price: float = 0.0
+    tag: str = ""
 
 
 class BrokerPosition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of the position book: signed net units."""
+    """One row of the position book: signed net units; `last_price` (rupees) of the contract, 0 if not named."""
 
     instrument: str
     product: Product
     quantity: int
     average_price: float = 0.0
     pnl: float | None = None
+    last_price: float = 0.0
 
 
 class OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_report"):
@@ -69,7 +71,8 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="books_read"):
     """One reading of the books. A book that was not asked for, failed or made no sense is None, never empty.
 
-    A `single` reading asked for some orders by their ids: it says nothing of the orders it does not show.
+    A `single` reading asked for some orders by their ids: it says nothing of the orders it does not show, but that the
+    server does not know those of the `asked` ids (the broker's, each with an answer) that it has no row of.
 
     `began_machine_ns` is before the first byte was sent: a fact that must be newer than an event is newer only if the
     read began after it. `unread` are instruments that a row could not be read of: nothing that the books do not show
@@ -91,6 +94,7 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     single: bool = False
     unread_rows: tuple[UnreadRow, ...] = ()
     funds_live: bool = False
+    asked: tuple[str, ...] = ()
 
 
 class ModeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_seen"):
@@ -111,7 +115,10 @@ ReportMessage = OrderReport | BooksRead | ModeSeen
 
 
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="read_request"):
-    """Read these books soon: answered by a BooksRead with this id in `asked_by`. `proof`: an exit waits for it."""
+    """Read these books soon: answered by a BooksRead with this id in `asked_by`. `proof`: an exit waits for it.
+
+    With `order_ids` (the broker's) these orders are asked for one by one, in place of the order book.
+    """
 
     id: str
     account: str
@@ -121,6 +128,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     cause: str = ""
     machine_ns: int = 0
     proof: bool = False
+    order_ids: tuple[str, ...] = ()
 
 
 class MarginLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

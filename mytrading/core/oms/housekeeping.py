@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.oms import operator_requests, settlements
 from mytrading.core.oms.evidence import net_evidence
 from mytrading.core.oms.placing import entries, modify
-from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
+from mytrading.core.oms.reconcile import call_outcomes, expiries, order_updates, startup
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.broker_ids import KEPT_DAYS, known_before
 from mytrading.core.oms.state.decision import OrderDecision
@@ -112,7 +112,7 @@ def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Calla
     startup.begin_recovery(oms, sorted(accounts))
     settlements.resume(oms)
     accounts.update(level.request.account for level in oms.state.settlements.values())
-    startup.drop_expired_contracts(oms)
+    expiries.drop_expired_contracts(oms)
     for name in sorted({*oms.state.restless.keys(), *(name for _, name, _ in oms.state.calling)}):
         order = oms.order(name)
         accounts.add(order.account)
@@ -139,10 +139,11 @@ def expire_day(oms: OrderDecision, day: str) -> None:
     Their reservations are freed. An exit or stop of unknown fate goes on into the day, whose books show its end: ended
     here it would be sent again unseen. Orders of `day` itself, made before it was opened, are not touched.
     """
-    startup.drop_expired_contracts(oms)
+    expiries.drop_expired_contracts(oms)
     settlements.end_all(oms, "the day turned")
-    for level in oms.state.open_protections():  # a night without a read proves nothing of a stop that waits for one
-        if level.waits_machine_ns:
+    for level in oms.state.open_protections():
+        # a night without a read proves nothing of a stop that waits for one, nor that what it would guard is there
+        if level.waits_machine_ns or (oms.limits.book_first and oms.position(level).quantity):
             oms.change_protection(level, waits_machine_ns=max(oms.machine, 1))
     for name in sorted(oms.state.restless):
         order = oms.order(name)
@@ -177,14 +178,15 @@ def build_day_opened(state: State, day: str) -> DayOpened:
     )
     return DayOpened(
         day=day,
-        orders=tuple(kept),
+        orders=tuple(_asked_anew(order) for order in kept),
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
         goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
         unmanaged=tuple(state.unmanaged.sorted_values()), halted=tuple(state.halted.sorted_values()),
         wrong_mode=tuple(state.wrong_mode.sorted_values()),
         flattens=tuple(level for level in state.flattens.sorted_values() if level.state != "done"),
-        mismatches=tuple(state.mismatches.sorted_values()), trading=tuple(state.trading.sorted_values()),
+        mismatches=tuple(replace(row, read="", empty_reads=0) for row in state.mismatches.sorted_values()),
+        trading=tuple(state.trading.sorted_values()),
         switches=tuple(state.switches.sorted_values()), stopped=tuple(state.stopped.sorted_values()),
         used_ids=tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in days)),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
@@ -197,6 +199,14 @@ def build_day_opened(state: State, day: str) -> DayOpened:
             if level.units and (position := state.positions.get(owner)) is not None and position.quantity
         ),
     )  # fmt: skip
+
+
+def _asked_anew(order: Order) -> Order:
+    """The order; whether it lives is asked on the new day, where its order book does not list it."""
+    evidence = order.evidence
+    if not evidence.asked_machine_ns and not evidence.live_machine_ns:
+        return order
+    return replace(order, evidence=replace(evidence, asked_machine_ns=0, live_machine_ns=0))
 
 
 def describe_unsettled(state: State) -> str:

@@ -43,7 +43,7 @@ class AccountView:
         """Take in a read: whether the account holds positions and has orders that live."""
         if books.positions is not None:
             self._positions = any(row.quantity for row in books.positions)
-        if books.orders is not None:
+        if books.orders is not None and not books.single:
             self._orders = any(not row.status.is_final for row in books.orders)
 
     def concerns(self, row: UnreadRow) -> bool:

@@ -61,6 +61,8 @@ class ReadJob(NamedTuple):
     funds: bool
     asked_by: str = ""
     beside: bool = False
+    order_ids: tuple[str, ...] = ()
+    """Orders to ask for one by one, in place of the order book."""
 
 
 class ReadPlan:
@@ -72,6 +74,7 @@ class ReadPlan:
         self._number = self._failures = self._backoff = 0
         self._busy = self._beside = self._refused = False
         self._wanted: list[ReadRequest] = []
+        self._named: ReadRequest | None = None
         self._newest = self._quiet_until = self._last = _LONG_AGO
         self._read_at = dict.fromkeys(("orders", "positions", "funds"), _LONG_AGO)
         self._streaming, self._hidden = True, False
@@ -81,8 +84,11 @@ class ReadPlan:
         self._streaming = up
 
     def add_request(self, request: ReadRequest) -> None:
-        """Add a request, which the next read answers."""
-        self._wanted.append(request)
+        """Add a request, which the next read answers; of those for single orders the newest counts."""
+        if request.order_ids:
+            self._named = request
+        else:
+            self._wanted.append(request)
 
     def take_next_job(self, machine_ns: int) -> ReadJob | None:
         """Return the read to make now and count it as running until `on_read_ended`; None if none is due."""
@@ -100,6 +106,8 @@ class ReadPlan:
         positions_every = min(every, rules.positions_every) if self._hidden else rules.positions_every
         intervals = zip(self._read_at.values(), (every, positions_every, rules.funds_every), strict=True)
         orders, positions, funds = (machine_ns - read_at >= interval for read_at, interval in intervals)
+        if self._named is not None and not proof:
+            return self._job_by_id(self._named, machine_ns)
         if not (orders or positions or funds or self._wanted):
             return None
         wanted, self._wanted = self._wanted, []
@@ -112,6 +120,12 @@ class ReadPlan:
             funds=funds,
             asked_by=wanted[-1].id if wanted else "",
         )
+
+    def _job_by_id(self, request: ReadRequest, machine_ns: int) -> ReadJob:
+        """Single orders, with the trades and positions that say how much of them has filled."""
+        self._number, self._busy, self._named = self._number + 1, True, None
+        name = f"{self._account}-read-{machine_ns}-{self._number}"
+        return ReadJob(name, False, True, True, False, request.id, order_ids=request.order_ids)
 
     def _job_beside(self, machine_ns: int) -> ReadJob:
         """Order and trade book alone, for the proofs that are waited for."""
@@ -134,7 +148,7 @@ class ReadPlan:
             grown = min(self._rules.retry_most, self._rules.retry_first << min(self._failures, 10))
             self._backoff = int(grown * (0.5 + 0.5 * jitter))
             self._failures += 1
-        read = {book for book in self._read_at if getattr(job, book)}
+        read = set() if job.order_ids else {book for book in self._read_at if getattr(job, book)}
         self._read_at |= dict.fromkeys(read, machine_ns if ok else _LONG_AGO)
 
     def void_if_outdated(self, books: BooksRead) -> BooksRead:
@@ -146,7 +160,7 @@ class ReadPlan:
             self._hidden = any(row.book == POSITIONS and not row.instrument for row in books.unread_rows)
         if books.began_machine_ns < self._newest:
             return replace(books, orders=None, trades=None, positions=None)
-        if books.orders is not None:
+        if books.orders is not None and not books.single:
             self._newest = books.began_machine_ns
         return books
 
@@ -161,7 +175,8 @@ class ReadPlan:
     @property
     def is_busy(self) -> bool:
         """True while a read runs, is requested, or is due because nothing was read yet or updates were missed."""
-        return self._busy or self._beside or bool(self._wanted) or self._read_at["orders"] == _LONG_AGO
+        waiting = bool(self._wanted) or self._named is not None
+        return self._busy or self._beside or waiting or self._read_at["orders"] == _LONG_AGO
 
     @property
     def requests_waiting(self) -> int:
@@ -241,12 +256,38 @@ def _shows(order: Order, row: BrokerOrder) -> bool:
     return not row.status.is_final or order.state in TERMINAL or ending == row.status
 
 
-def broker_held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
-    """Return the live orders and positions of a read, at market time `at_ns`; None unless both books were read."""
-    if books.orders is None or books.positions is None:
+class HiddenOrders:
+    """Live orders of one account that answers by their ids have shown, as the order book may not list them."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, BrokerOrder] = {}
+
+    def on_books(self, books: BooksRead) -> None:
+        """Take in a read: of single orders what lives, of a whole order book that it lists them now."""
+        rows = {row.broker_order_id: row for row in books.orders or ()}
+        for name in (*books.asked, *(rows if not books.single else ())):
+            self._rows.pop(name, None)
+        if books.single:
+            self._rows |= {name: row for name, row in rows.items() if not row.status.is_final}
+
+    def on_router_order(self, order: Order) -> None:
+        """Forget an order that the router saw end."""
+        if order.state in TERMINAL:
+            self._rows.pop(order.broker_order_id, None)
+
+    @property
+    def rows(self) -> tuple[BrokerOrder, ...]:
+        """The rows of these orders, by their ids."""
+        return tuple(self._rows[name] for name in sorted(self._rows))
+
+
+def broker_held(books: BooksRead, at_ns: int, hidden: tuple[BrokerOrder, ...] = ()) -> BrokerHeld | None:
+    """Return the live orders and positions of a read, at market time `at_ns`; None unless both books were read.
+    `hidden` are live orders that the order book does not list."""
+    if books.orders is None or books.positions is None or books.single:
         return None
     traded = {row.broker_order_id: row.quantity for row in books.trades or ()}
-    live = [row for row in books.orders if not row.status.is_final]
+    live = [row for row in (*books.orders, *hidden) if not row.status.is_final]
     orders = tuple(
         LiveOrder(
             broker_order_id=row.broker_order_id, instrument=row.instrument, side=row.side,
@@ -257,7 +298,7 @@ def broker_held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
     return BrokerHeld(
         account=books.account, began_machine_ns=books.began_machine_ns, ended_machine_ns=books.ended_machine_ns,
         at_ns=at_ns, orders=orders, positions=tuple(row for row in books.positions if row.quantity),
-        unread=books.unread, unread_rows=books.unread_rows, no_orders=not books.orders,
+        unread=books.unread, unread_rows=books.unread_rows, no_orders=not books.orders and not hidden,
     )  # fmt: skip
 
 

@@ -16,7 +16,15 @@ from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
 from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.reconciler.account_view import AccountView
 from mytrading.core.reconciler.active_alerts import AccountProblems, active_alerts
-from mytrading.core.reconciler.read_plan import HealthTracker, OrderLevels, ReadJob, ReadPlan, ReadRules, broker_held
+from mytrading.core.reconciler.read_plan import (
+    HealthTracker,
+    HiddenOrders,
+    OrderLevels,
+    ReadJob,
+    ReadPlan,
+    ReadRules,
+    broker_held,
+)
 from mytrading.core.time import SECOND
 from mytrading.messages.brokers import PLAIN, UNLISTED, BrokerRules
 from mytrading.messages.orders import Order
@@ -58,6 +66,7 @@ class AccountListener:
         self.plan = ReadPlan(account.id, read_rules(windows))
         self._health = HealthTracker(account.id, read_rules(windows))
         self._levels = OrderLevels()
+        self._hidden = HiddenOrders()
         self._view = AccountView()
         self._broker_rules = broker_rules
         self._problems = AccountProblems()
@@ -100,6 +109,7 @@ class AccountListener:
     def on_router_order(self, order: Order) -> None:
         """Compare a router's order with the order stream; an update that it lacks is sent to the router again."""
         self._view.on_router_order(order)
+        self._hidden.on_router_order(order)
         if (level := self._levels.on_router_order(order)) is not None:
             self._report(level)
 
@@ -151,7 +161,8 @@ class AccountListener:
             self._health.on_read(visit.job, visit.books, right, self.stream.broker, why)
             self._levels.drop_shown_by(visit.books)
             self._view.on_books(visit.books)
-            if (found := broker_held(visit.books, self._market_now())) is not None:
+            self._hidden.on_books(visit.books)
+            if (found := broker_held(visit.books, self._market_now(), self._hidden.rows)) is not None:
                 self._publish(found)
         if visit.funds is not None and (why := self._view.why_zeros(visit.funds, self._rules())):
             visit = visit._replace(funds=None, problems=(*visit.problems, why))

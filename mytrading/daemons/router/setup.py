@@ -75,6 +75,7 @@ def build_order_machine(config: RunConfig, hours: MarketTables | None = None) ->
         exit_calls_hour=config.rates.exit_calls_per_hour, orders_day=config.rates.orders_per_day,
         orders_kept=config.rates.orders_for_exits,
         asks_quotes=has_books and not lock_step,
+        asks_orders=has_books and not lock_step,
     )  # fmt: skip
     if limits.asks_quotes:
         limits = replace(limits, exit_price_patience=RISK_ANSWERS_NS)

@@ -31,6 +31,7 @@ T = TypeVar("T")
 N = TypeVar("N", int, float)
 
 _MOST_TEXT = 300
+_NOT_FOUND = 404
 
 
 class Book(NamedTuple, Generic[T]):
@@ -82,6 +83,23 @@ def parse_orders(answer: HttpReply, rules: BrokerRules = PLAIN) -> Book[tuple[Br
         if quirks.is_unknown_status(order.status_text, rules):
             odd[order.status_text] = (*odd.get(order.status_text, ()), order.broker_order_id)
     return book._replace(rows=orders, problems=problems, odd_words=tuple(sorted(odd.items())))
+
+
+def parse_order_status(answer: HttpReply, rules: BrokerRules = PLAIN) -> Book[BrokerOrder]:
+    """Parse an `/orderstatus` answer, one order; `rows` is None if it cannot be read, or the server does not know it.
+    Raises `ReadFailed` where the server says neither."""
+    try:
+        envelope = decode_envelope(answer)
+    except ReadFailed as error:
+        if error.status == _NOT_FOUND:
+            return Book(None, (), "")
+        raise
+    row = envelope.data if isinstance(envelope.data, dict) else {}
+    kind = quirks.field_value(row, "pricetype") or row.get("price_type")
+    try:
+        return Book(parse_order({**row, "pricetype": kind}, rules), (), shown(envelope.mode or ""))
+    except (_BadRow, *UNREADABLE) as problem:
+        raise ReadFailed("malformed", f"orderstatus: {problem}", answer.status) from problem
 
 
 def parse_trades(answer: HttpReply, rules: BrokerRules = PLAIN) -> Book[tuple[BrokerTrades, ...]]:
@@ -219,6 +237,7 @@ def _trade(row: dict[str, Any], rules: BrokerRules) -> tuple[str, BrokerTrades]:
         quantity=quantity,
         value=quantity * price if rules.trade_prices else 0.0,
         price=price if rules.trade_prices and not quantity else 0.0,
+        tag=_text(row, "strategy"),
     )
     return _text(row, "tradeid").strip(), trade
 
@@ -248,6 +267,7 @@ def _position_row(row: dict[str, Any], rules: BrokerRules) -> BrokerPosition:
         quantity=_units(row, "quantity", signed=True),
         average_price=_number(row, "average_price", 0.0),
         pnl=_or_none(_number, row, "pnl"),
+        last_price=_or_none(_number, row, "ltp") or 0.0,
     )
 
 

@@ -21,11 +21,13 @@ from mytrading.adapters.openalgo.rest.order_outcomes import mode_of
 from mytrading.adapters.openalgo.rest.retry import retry_after_ns
 from mytrading.core.reconciler.read_plan import ReadJob
 from mytrading.messages.brokers import PLAIN, BrokerRules
-from mytrading.messages.reports import BooksRead, Funds, ModeSeen, UnreadRow
+from mytrading.messages.reports import BooksRead, BrokerOrder, Funds, ModeSeen, UnreadRow
 from mytrading.messages.run_config import ServerMode
 
 _SILENT_MOST = 3
 """Calls of one visit without an answer in time that end it: requests made meanwhile wait for its end."""
+_STRATEGY = "MyTrading"
+"""Name that goes with a question for one order, where the server wants one."""
 _SAY_MODE = ("orderbook", "tradebook", "positionbook")
 """Books that a server in analyzer mode marks as such, so that one without a mark is live."""
 
@@ -84,7 +86,10 @@ class BookReader:
 
     def _read_all(self, job: ReadJob) -> Visit:
         began, self._rules = self.machine_now(), self.rules()
+        asked: list[str] = []
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
+        if job.order_ids:
+            orders = self._by_ids(job.order_ids, asked)
         trades = self._mode_and_trades(job)
         totals = job.funds and self.expected_mode == ServerMode.ANALYZE
         positions = None
@@ -105,11 +110,31 @@ class BookReader:
             unread=tuple(sorted({row.instrument for row in self._unread if row.instrument})),
             unread_rows=tuple(self._unread),
             funds_live=right and money is not None and _has_figures(money),
+            single=bool(job.order_ids),
+            asked=tuple(asked) if right else (),
         )
         refused = bool(self._refused) and not self._books
         return Visit(
             job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience, refused, self._odd_words
         )
+
+    def _by_ids(self, ids: tuple[str, ...], asked: list[str]) -> tuple[BrokerOrder, ...]:
+        """The orders of these ids that the server knows; adds to `asked` the ids that it answered for."""
+        found = []
+        for name in ids:
+            if (answer := self._call("orderstatus", fields={"strategy": _STRATEGY, "orderid": name})) is None:
+                continue
+            try:
+                book = books.parse_order_status(answer, self._rules)
+            except ReadFailed as error:
+                self._problems.append(f"orderstatus of {name}: {error.message}")
+                continue
+            self._answers += 1
+            asked.append(name)
+            if book.rows is not None:
+                found.append(msgspec.structs.replace(book.rows, broker_order_id=name))
+                self._modes.append(mode_of(book.mode))
+        return tuple(found)
 
     def _mode_and_trades(self, job: ReadJob) -> Any:
         """Ask for the mode, then for the trade book; for both at once where the order book was answered."""
@@ -178,7 +203,9 @@ class BookReader:
         now, message = self.machine_now(), text if wrong else ""
         return ModeSeen(account=self.account, mode=mode, expected=not wrong, machine_ns=now, message=message)
 
-    def _call(self, endpoint: str, begun: http.Started | None = None) -> http.HttpReply | None:
+    def _call(
+        self, endpoint: str, begun: http.Started | None = None, fields: dict[str, str] | None = None
+    ) -> http.HttpReply | None:
         """A complete answer, first to what was `begun`. A read is tried twice; of those that hang only one."""
         for attempt in (1, 2):
             if self._silent >= _SILENT_MOST:
@@ -188,7 +215,7 @@ class BookReader:
                 if begun is not None and attempt == 1:
                     answer = self.beside.finish(begun._replace(began_ns=self.machine_now()))
                 else:
-                    answer = self.client.call(endpoint, {}, http.Deadline.BOOK)
+                    answer = self.client.call(endpoint, fields or {}, http.Deadline.BOOK)
                 if answer.status == 429:
                     self._patience = max(self._patience, retry_after_ns(answer))
                 return answer

@@ -24,12 +24,12 @@ def takes_from_owners(oms: OrderDecision, key: NetKey, net: int) -> bool:
     return owned != 0 and net * (1 if owned > 0 else -1) < abs(owned)
 
 
-def is_whole(oms: OrderDecision, account: str, read: BooksRead) -> bool:
-    """True if what a read lacks is not there: all books were read, beside live funds, at a broker whose position book
-    holds all units."""
+def is_complete(oms: OrderDecision, account: str, read: BooksRead) -> bool:
+    """True if all books were read, at a broker whose position book holds all units: what an answer of a live session
+    lacks is not there."""
     read_all = None not in (read.orders, read.trades, read.positions)
     read_all = read_all and all(row.broker_order_id or row.instrument for row in read.unread_rows)
-    return read_all and read.funds_live and oms.broker(account).positions_whole
+    return read_all and oms.broker(account).positions_whole
 
 
 def tells_net(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:

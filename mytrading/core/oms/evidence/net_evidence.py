@@ -215,6 +215,17 @@ def needs_positions(oms: OrderDecision, order: Order) -> bool:
     return fills.traded and fills.trade_sum != fills.net_sum and order.state in SENT
 
 
+def units_moved(oms: OrderDecision, order: Order, read: BooksRead) -> int:
+    """Return the units on an order's side that the broker's net has more than ours, beside a trade of the order: an
+    empty position book counts too, since a trade book with rows is one of a live session. 0 if this read cannot tell.
+    """
+    key = order.net
+    if read.positions is None or unread_rows.hides_position(key.instrument, read):
+        return 0
+    net = net_positions.net_with_unlisted(oms, key, net_positions.broker_net(key, read))
+    return max(0, (net - net_positions.ledger_net(oms.state, key)) * order.side.sign)
+
+
 def bears_out_old_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """True if the position book lists the key of an ended order and moved by all units that one source reported of it;
     of a disputed net they must be all that it moved by."""

@@ -13,7 +13,7 @@ from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.oms.evidence import unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
-from mytrading.core.time import ist_date
+from mytrading.core.time import ist_date, second_of_day
 from mytrading.messages.account_events import CarriedShown
 from mytrading.messages.brokers import PositionScope, TradeOrderId
 from mytrading.messages.enums import BrokerStatus, Product
@@ -145,6 +145,7 @@ def ledger_net(state: State, key: NetKey) -> int:
     return sum(position.quantity for position in state.owner_positions(key)) + (unmanaged.quantity if unmanaged else 0)
 
 
+_NOON = 12 * 3600
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 
 
@@ -252,6 +253,15 @@ def filled_today(oms: OrderDecision, key: NetKey) -> list[Order]:
     carried = oms.state.carried
     filled = (order for order in oms.state.orders.values() if order.filled and _same_instrument(order, key))
     return [order for order in filled if order.client_order_id not in carried]
+
+
+def is_settled_by_now(oms: OrderDecision, instrument: str) -> bool:
+    """True of a contract whose last session is over: before noon an exchange that does not trade has yet to open."""
+    expiry = expiry_of(instrument)
+    if expiry is None or expiry > ist_date(oms.now):
+        return False
+    over = second_of_day(oms.now) >= _NOON and not oms.is_trading(instrument)
+    return over or expiry < ist_date(oms.now)
 
 
 def _closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:

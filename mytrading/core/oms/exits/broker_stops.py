@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions
+from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions
 from mytrading.core.oms.evidence.judge import ENDS, OPEN
 from mytrading.core.oms.exits import claimed_units, exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
@@ -375,6 +375,8 @@ def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted:
 
 def _waits(oms: OrderDecision, level: Protection) -> bool:
     if level.awaits_units_machine_ns or net_positions.stop_waits_for_books(oms, level):
+        return True
+    if carried_units.may_be_gone(oms, level.net):
         return True
     return any(_stops_beyond(oms, level, product) for product in Product if product is not level.product)
 

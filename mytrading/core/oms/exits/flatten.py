@@ -120,13 +120,20 @@ def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
         return
     if any(net_positions.is_net_hidden(oms, key, read) for key in keys):
         return
-    untold = [key for key in keys if not read.positions or not missing_units.tells_net(oms, key, read)]
+    untold = [key for key in keys if not _is_told(oms, key, read)]
     if untold and not _closed_by_others(oms, untold, read):
         return
     if not any(net_positions.broker_net_may_differ(oms, key, read) for key in keys):
         oms.change_flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
         oms.change_flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
+
+
+def _is_told(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the position book says what is held of a key; an empty one beside live funds, where nothing of ours was
+    traded today."""
+    beside_funds = read.funds_live and not net_positions.filled_today(oms, key)
+    return (bool(read.positions) or beside_funds) and missing_units.tells_net(oms, key, read)
 
 
 def _closed_by_others(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions, unread_rows
+from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions, unread_rows
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
+    expiries,
+    hidden_orders,
     journal_rebuild,
     moved_products,
     order_identity,
@@ -41,6 +43,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         evidence = evidence._replace(unclaimed=journal_rebuild.adopt_matching_orders(oms, read, evidence.unclaimed))
         _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
+        expiries.on_books(oms, read)
         _compare(oms, read)
         if oms.state.begun and not evidence.earlier.trades:  # else the books have not begun the day
             _record_carried(oms, read)
@@ -69,12 +72,17 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
         now = oms.order(order.client_order_id)
         behind |= order_updates.on_order_row(oms, now, row, trades.get(row.broker_order_id), read, still)
     shown = {order.client_order_id for order, _ in ours}
+    for name, trade in trades.items():
+        owner = oms.state.by_broker.get((read.account, name))
+        if owner is not None and owner in oms.state.carried and owner not in shown:
+            hidden_orders.on_trades(oms, oms.order(owner), trade, read)
+    hidden_orders.on_answer(oms, read)
     behind |= read.single or read.orders is None or _missing(oms, read, shown)
     loose = []
     for name, trade in trades.items():
         if (owner := oms.state.by_broker.get((read.account, name))) is None:
             loose.append(trade)
-        elif owner not in shown:  # an order of ours whose row was not read
+        elif owner not in shown and owner not in oms.state.carried:  # an order of ours whose row was not read
             order_updates.on_trade_sums(oms, oms.order(owner), trade)
     if read.unread_rows:
         _prove_unread_ends(oms, read, trades)
@@ -126,10 +134,16 @@ def _is_empty_by_failure(oms: OrderDecision, read: BooksRead) -> bool:
 def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     if _is_empty_by_failure(oms, read):
         return True
-    behind = False
+    behind, hidden = False, []
     for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
-        if order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read):
+        if order.client_order_id in shown or unread_rows.hides_order(oms, order, read):
+            continue
+        if hidden_orders.is_asked_for(oms, order) and hidden_orders.is_answer_awaited(oms, order, read):
+            hidden.append(order)
+            behind |= not order.evidence.live_machine_ns
+        else:
             behind |= order_updates.on_absent_order(oms, order, read)
+    hidden_orders.ask(oms, read.account, hidden)
     names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
     for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
         unseen = order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read)
@@ -223,9 +237,12 @@ def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead
     return seeming
 
 
-def _is_news(oms: OrderDecision, key: NetKey, net: int) -> bool:
+def _is_news(oms: OrderDecision, key: NetKey, net: int, read: BooksRead | None = None) -> bool:
+    """True if no read has shown this net before, or this `read` is the first that counts."""
     mismatch = oms.state.mismatches.get(key)
-    return mismatch is None or mismatch.broker != net
+    if mismatch is None or mismatch.broker != net:
+        return True
+    return read is not None and not mismatch.read and carried_units.is_answer(oms, key, read)
 
 
 def _is_second(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
@@ -255,13 +272,14 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
     mismatch = oms.state.mismatches.get(key)
     if net == net_positions.ledger_net(oms.state, key):
         if mismatch is not None:
-            _clear(oms, mismatch)
+            position_corrections.end_mismatch(oms, mismatch)
         owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
         shown = net_positions.broker_net(key, read)
-        if owned != agreed and (not owned or shown == net):
+        news = owned != agreed or (key not in oms.state.agreed_today and carried_units.is_carried(oms, key))
+        if news and (not owned or shown == net):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
-    if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):
+    if mismatch is None or _is_news(oms, key, net, read):
         _disagree(oms, key, net, read)
     elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap:  # a second read agrees
         if not missing_units.takes_from_owners(oms, key, net):
@@ -270,8 +288,11 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             if _stands_still(oms, key, net, read) and read.began_machine_ns - mismatch.machine_ns < oms.limits.slow:
                 return
             _correct(oms, key, mismatch, net, read)
-        elif not mismatch.read or not missing_units.is_whole(oms, key.account, read):
-            _take_what_was_closed(oms, key, mismatch, read)
+        elif not carried_units.proves_gone(oms, key, mismatch, read):
+            counted = carried_units.with_empty_read(oms, mismatch, read)
+            if counted is not mismatch:
+                oms.emit(counted)
+            _take_what_was_closed(oms, key, counted, read)
         elif net_positions.trade_book_contradicts_net(oms, key, read):
             _keep(oms, key, mismatch, "the trade book more", contradicted=True)
         elif net_positions.order_book_contradicts_net(oms, key, read):
@@ -299,16 +320,11 @@ def _compare_unmanaged(oms: OrderDecision, key: NetKey, net: int, read: BooksRea
     left = sign * min(abs(unmanaged), max(0, (net - sum(seen)) * sign))
     if left == unmanaged or net == sum(owned) + unmanaged:
         return
-    if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):
+    if mismatch is None or _is_news(oms, key, net, read):
         _disagree(oms, key, net, read)
     elif _is_second(oms, key, read) and missing_units.tells_net(oms, key, read):
-        _clear(oms, mismatch)
+        position_corrections.end_mismatch(oms, mismatch)
         position_corrections.record_unmanaged(oms, key, left, 0.0)
-
-
-def _is_answer(read: BooksRead) -> bool:
-    """False of an empty position book that nothing shows to be one of a live session."""
-    return bool(read.positions) or read.funds_live
 
 
 def _stands_still(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
@@ -322,7 +338,7 @@ def _stands_still(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) ->
 
 
 def _correct(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int, read: BooksRead) -> None:
-    _clear(oms, mismatch)
+    position_corrections.end_mismatch(oms, mismatch)
     position_corrections.correct_positions(oms, key, net, read)
 
 
@@ -331,9 +347,12 @@ def _take_what_was_closed(oms: OrderDecision, key: NetKey, mismatch: MismatchSee
     left = missing_units.net_left_by_orders(oms, key, mismatch.broker, read)
     if left == net_positions.ledger_net(oms.state, key):
         soon = read.began_machine_ns - mismatch.machine_ns < oms.limits.slow
+        soon = soon or carried_units.is_being_proven(oms, mismatch, read)
         if soon and oms.broker(key.account).positions_whole:
             return  # a whole read beside the funds comes in some seconds
         why = "no order that closed it, and what the position book lacks here may be held"
+        if not mismatch.read and carried_units.is_carried(oms, key):
+            why = f"{why}: it is of an earlier day, and no whole read in session had live funds beside it"
         _keep(oms, key, mismatch, f"the order book {why}", unproven=True)
     elif left == mismatch.broker:
         _correct(oms, key, mismatch, left, read)
@@ -342,9 +361,10 @@ def _take_what_was_closed(oms: OrderDecision, key: NetKey, mismatch: MismatchSee
 
 
 def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    source = read.id if _is_answer(read) else ""
-    oms.emit(MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns))
-    _mark(oms, key, Confidence.DISPUTED)
+    source = read.id if carried_units.is_answer(oms, key, read) else ""
+    mismatch = MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns)
+    oms.emit(carried_units.with_empty_read(oms, mismatch, read))
+    position_corrections.mark_positions(oms, key, Confidence.DISPUTED)
     if oms.state.owner_positions(key):
         what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
         _alert_dispute(oms, key, f"{what}; it is read again, entries wait", Severity.WARNING)
@@ -361,25 +381,17 @@ def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str, **
     if mismatch.is_kept:
         return
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, {what}"
-    cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
-    _alert_dispute(oms, key, f"{shown}; ours stays with its stop; {cure}")
+    cure = "look at the broker, and log the server in there if it is not; what is not held there is booked as gone by"
+    cure = f"{cure} `mytrading positions settle`, with a reason"
+    unshown = carried_units.may_be_gone(oms, key)
+    stays = "ours stays, and no stop is placed before a book shows it" if unshown else "ours stays with its stop"
+    _alert_dispute(oms, key, f"{shown}; {stays}; {cure}")
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
     oms.alert(StateAlert.POSITION_DISPUTED, severity, dispute_alert_subject(key), text)
 
 
-def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
-    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False, unproven=False))
-    _mark(oms, mismatch.net, Confidence.CONFIRMED)
-
-
 def dispute_alert_subject(key: NetKey) -> str:
     """Return the alert subject of a net position key whose books disagree."""
     return f"{key.account} {key.instrument} {key.product}"
-
-
-def _mark(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:
-    for position in oms.state.owner_positions(key):
-        if position.confidence is not confidence:
-            oms.emit_position(msgspec.structs.replace(position, confidence=confidence, updated_ns=oms.now))

@@ -13,7 +13,7 @@ from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReadin
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import entries, modify, slices
-from mytrading.core.oms.reconcile import startup
+from mytrading.core.oms.reconcile import short_delivery, startup
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import (
@@ -269,6 +269,12 @@ def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> Non
     _learn(oms, order, None, _with_fills(order.evidence, _traded(oms, order, trades)))
 
 
+def book_named_fill(oms: OrderDecision, order: Order, trades: BrokerTrades, units: int) -> None:
+    """Book that an order filled up to `units` in all by trades that name it, which another source has borne out."""
+    fills = _traded(oms, order, trades)
+    _learn(oms, order, None, _with_fills(order.evidence, replace(fills, net=units, net_again=units)))
+
+
 def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
     """Return the `OrderReading` (input of `judge`) for an order that no book of the read lists."""
     return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns)
@@ -496,6 +502,7 @@ def _known_prices(oms: OrderDecision, position: Position, order: Order) -> Posit
 def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
     what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
     oms.alert(EventAlert.POSITION_REVERSED, Severity.CRITICAL, order.client_order_id, what)
+    short_delivery.alert_sold_beyond_held(oms, order.net, held, is_bought_back=True)
     name = content_id("reversal", order.client_order_id, order.filled)
     exit_goals.start_goal(oms, name, order, order.client_order_id, "an exit filled beyond what was held")
 

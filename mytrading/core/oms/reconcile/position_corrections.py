@@ -5,12 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
-from mytrading.core.oms.evidence import net_positions
-from mytrading.core.oms.reconcile import startup
+from mytrading.core.oms.evidence import carried_units, missing_units, net_positions
+from mytrading.core.oms.reconcile import expiries, short_delivery, startup
 from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.enums import Confidence, Severity
+from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
+from mytrading.messages.enums import Confidence, Product, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Position, PositionAdjusted
 from mytrading.messages.reports import BooksRead
@@ -18,18 +18,50 @@ from mytrading.messages.reports import BooksRead
 
 def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     """Correct the positions of a key to the broker's `net` (signed units); units no strategy owns become unmanaged."""
+    carried = abs(carried_units.carried_units(oms, key))
+    ended_with_its_day = carried > 0 and key.product is Product.MIS
+    left = missing_units.net_left_by_orders(oms, key, net, read)
+    traded = abs(net_positions.ledger_net(oms.state, key) - left)
+    for position, cut in cuts_of_owners(oms, key, net):
+        sign = -1 if position.quantity > 0 else 1
+        untraded = min(carried, max(0, cut - traded))
+        carried, traded = carried - untraded, max(0, traded - cut)
+        if net_positions.is_settled_by_now(oms, key.instrument):
+            expiries.book(oms, position, sign * cut, sign * untraded, read)
+        elif ended_with_its_day or oms.is_venue_square_off(key):
+            _book_venue_square_off(oms, position, sign * cut, sign * untraded, read)
+        else:
+            _reduce(oms, position, sign * cut, sign * untraded)
+    owned = missing_units.owned_units(oms, key)
+    covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
+    record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(oms, key, read))
+
+
+def end_mismatch(oms: OrderDecision, mismatch: MismatchSeen) -> None:
+    """End a dispute between position book and ledger: what strategies hold of the key is certain again."""
+    oms.emit(replace(mismatch, cleared=True, contradicted=False, unproven=False))
+    mark_positions(oms, mismatch.net, Confidence.CONFIRMED)
+
+
+def mark_positions(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:
+    """Give all positions of a key this confidence."""
+    for position in oms.state.owner_positions(key):
+        if position.confidence is not confidence:
+            oms.emit_position(replace(position, confidence=confidence, updated_ns=oms.now))
+
+
+def cuts_of_owners(oms: OrderDecision, key: NetKey, net: int) -> list[tuple[Position, int]]:
+    """Return the positions of a key that lose units where the broker's net is `net` (signed), the newest first, each
+    with how many (unsigned)."""
     holders = oms.state.owner_positions(key)
     owned = sum(position.quantity for position in holders)
-    covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
-    excess = abs(owned) - abs(covered)
+    excess = abs(owned) - (min(abs(owned), abs(net)) if owned * net > 0 else 0)
+    found = []
     for position in newest_first(oms, key):
         if cut := min(excess, abs(position.quantity)):
             excess -= cut
-            if oms.is_venue_square_off(key):
-                _book_venue_square_off(oms, position, cut, read)
-            else:
-                _reduce(oms, position, cut)
-    record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(oms, key, read))
+            found.append((position, cut))
+    return found
 
 
 def newest_first(oms: OrderDecision, key: NetKey) -> list[Position]:
@@ -46,13 +78,14 @@ def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pri
     since = (known.since_ns or known.at_ns) if known is not None and before * quantity > 0 else oms.now
     row = UnmanagedChanged(**key._asdict(), quantity=quantity, average_price=average_price, at_ns=oms.now)
     oms.emit(replace(row, since_ns=since))
+    if quantity < before:
+        short_delivery.alert_sold_beyond_held(oms, key, quantity, is_bought_back=False)
 
 
-def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
-    units = -cut if position.quantity > 0 else cut
+def _reduce(oms: OrderDecision, position: Position, units: int, untraded: int) -> None:
     corrected = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
-    oms.record_adjustment(corrected, "correction", units)
-    what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
+    oms.record_adjustment(corrected, "correction", units, untraded=untraded)
+    what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {abs(units)} fewer"
     oms.alert(EventAlert.POSITION_CORRECTED, Severity.CRITICAL, position.strategy, what)
     startup.record_difference(oms, position.account, "corrected", what)
 
@@ -60,11 +93,10 @@ def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
 CAUSE = "venue_square_off"
 
 
-def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, read: BooksRead) -> None:
-    """Book that the venue took `cut` units off a position; with its profit where its trades are known."""
-    units = -cut if position.quantity > 0 else cut
+def _book_venue_square_off(oms: OrderDecision, position: Position, units: int, untraded: int, read: BooksRead) -> None:
+    """Book that the venue moved a position by `units` (signed); with its profit where its trades are known."""
     price = _square_off_price(oms, position, units, read)
-    what = f"the venue squared off {cut} units of {position.strategy} in {position.instrument}"
+    what = f"the venue squared off {abs(units)} units of {position.strategy} in {position.instrument}"
     if price:
         booked = position_ledger.book_fill(position, units, price, oms.now)
         if booked.trade:
@@ -74,7 +106,9 @@ def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, rea
         level = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
         text = f"{what}, at a price that the trade book does not tell: their profit is not counted"
     level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
-    oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))
+    oms.emit(
+        PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now, untraded=untraded)
+    )
     oms.alert(EventAlert.VENUE_SQUARE_OFF, Severity.WARNING, f"{position.strategy} {position.instrument}", text)
     startup.record_difference(oms, position.account, "corrected", what)
 

@@ -17,7 +17,7 @@ CAUSE = "settled"
 
 def book_as_gone(oms: OrderDecision, position: Position, price: float, why: str) -> None:
     """Book all confirmed units of a position as gone at `price` rupees (0: not known, their profit is not counted), and
-    end its exits; `why` goes into them."""
+    end its exits; `why` goes into them and into the row."""
     units = -position.quantity
     if price:
         booked = position_ledger.book_fill(position, units, price, oms.now)
@@ -27,7 +27,7 @@ def book_as_gone(oms: OrderDecision, position: Position, price: float, why: str)
     else:
         level = position_ledger.correct_quantity(position, 0, oms.now)
     level = replace(level, quantity_seen=0, confidence=Confidence.CONFIRMED, updated_ns=oms.now)
-    oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))
+    oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now, reason=why))
     for goal in oms.state.unfinished_goals():
         if goal.owner == position.owner:
             oms.change_goal(goal, state="done", message=why)

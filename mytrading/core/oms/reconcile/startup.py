@@ -9,16 +9,13 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.accounting import position_ledger
 from mytrading.core.oms.evidence import net_positions
-from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import UNRESOLVED, is_live, with_cancel
-from mytrading.core.time import ist_date
+from mytrading.core.orders.state_machine import UNRESOLVED, is_live
 from mytrading.messages.account_events import RecoveryChanged
-from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.enums import OrderState
 from mytrading.messages.order_evidence import Candidate
-from mytrading.messages.orders import Order, Position
+from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead
 
 
@@ -54,7 +51,7 @@ def conclude_recovery(oms: OrderDecision, read: BooksRead, *, behind: bool) -> N
             for place in state.foreign
         ),
         "unmanaged": tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
-        "unresolved": (*(_words(order) for order in seeking if order.state in UNRESOLVED), *_disputes(oms, read)),
+        "unresolved": (*(order_words(order) for order in seeking if order.state in UNRESOLVED), *_disputes(oms, read)),
     }
     oms.emit(replace(level, done=True, at_ns=oms.now, **found))
 
@@ -83,44 +80,6 @@ def _disputes(oms: OrderDecision, read: BooksRead) -> list[str]:
     return [f"{row.instrument} {row.product}: the position book shows {row.broker}" for row in rows]
 
 
-def _words(order: Order) -> str:
+def order_words(order: Order) -> str:
+    """Describe an order by its id, side, quantity and instrument."""
     return f"{order.client_order_id}: {order.side} {order.quantity} {order.instrument}"
-
-
-def drop_expired_contracts(oms: OrderDecision) -> None:
-    """End orders and positions in expired contracts, with an alert for each."""
-    for order in oms.state.orders.sorted_values():
-        if is_live(order) and _is_past(order.instrument, oms.now):
-            text = f"{_words(order)}: the contract expired"
-            evidence = with_cancel(order.evidence, wanted=False)
-            oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=text)
-            record_difference(oms, order.account, "expired", text)
-    for position in oms.state.positions.sorted_values():
-        if (position.quantity or position.quantity_seen) and _is_past(position.instrument, oms.now):
-            _drop(oms, position)
-
-
-def _drop(oms: OrderDecision, position: Position) -> None:
-    oms.record_adjustment(position_ledger.correct_quantity(position, 0, oms.now), "expiry", -position.quantity)
-    for goal in oms.state.unfinished_goals():
-        if goal.owner == position.owner:
-            oms.change_goal(goal, state="done", message="the contract expired")
-    for level in oms.state.open_protections():
-        if level.owner == position.owner:
-            oms.change_protection(level, state="done")
-    text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired"
-    unconfirmed = [  # fills of this owner that one source alone reported may explain what is left
-        f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"
-        for order in oms.state.orders.sorted_values()
-        if order.filled_seen > order.filled and order.owner == position.owner
-    ]
-    text += f" (reported by one source, confirmed by none: {', '.join(unconfirmed)})" if unconfirmed else ""
-    record_difference(oms, position.account, "expired", text)
-    cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
-    subject = f"{position.strategy} {position.instrument}"
-    oms.alert(EventAlert.POSITION_EXPIRED, Severity.CRITICAL, subject, f"{text}: {cure}")
-
-
-def _is_past(instrument: str, now: int) -> bool:
-    expiry = net_positions.expiry_of(instrument)
-    return expiry is not None and expiry < ist_date(now)

@@ -81,7 +81,11 @@ class OrderDecision:
 
     def is_trading(self, instrument: str) -> bool:
         """True while the instrument's exchange trades continuously."""
-        return self._is_open(instrument.partition(":")[0], self.now)
+        return self.is_trading_at(instrument, self.now)
+
+    def is_trading_at(self, instrument: str, at_ns: int) -> bool:
+        """True if the instrument's exchange trades continuously at a market time (ns)."""
+        return self._is_open(instrument.partition(":")[0], at_ns)
 
     def is_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
         """True for MIS from shortly before the venue itself squares off: nothing is sent for `thing` from then on."""
@@ -162,6 +166,18 @@ class OrderDecision:
         name, now = f"{account}-{self.machine}", self.machine
         self.emit(ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=now, proof=proof))
 
+    def request_orders(self, account: str, broker_ids: tuple[str, ...]) -> None:
+        """Request the state of these orders of an account by their ids, with trades and positions, unless the rate of
+        requests prevents it."""
+        asked, limits = self.state.reads.get(account) or (), self.limits
+        if rate_limit.calls_left(asked, self.machine, limits.reads_per_second, limits.call_window) > 0:
+            self.emit(
+                ReadRequest(
+                    id=f"{account}-{self.machine}-ids", account=account, orders=False, positions=True, cause="by id",
+                    machine_ns=self.machine, order_ids=broker_ids,
+                )
+            )  # fmt: skip
+
     def is_cancel_unanswered(self, account: str, name: str = "") -> bool:
         """True while a cancel call of the account (of order `name`, if given), sent lately, is unanswered."""
         young = self.machine - self.limits.cancel_first
@@ -194,12 +210,17 @@ class OrderDecision:
             )
         )
 
-    def record_adjustment(self, position: orders.Position, cause: str, units: int) -> None:
-        """Emit a position that changed by `units` (signed) without an order of ours; `cause` is a word like claim."""
+    def record_adjustment(self, position: orders.Position, cause: str, units: int, *, untraded: int = 0) -> None:
+        """Emit a position that changed by `units` (signed) without an order of ours; `cause` is a word like claim, and
+        `untraded` of them (signed) were carried into the day and went without a trade of it."""
         sure = self._confidence(position.net, held=bool(position.quantity))
         level = replace(position, confidence=sure, updated_ns=self.now)
         price = position.average_price
-        self.emit(orders.PositionAdjusted(position=level, cause=cause, quantity=units, price=price, at_ns=self.now))
+        self.emit(
+            orders.PositionAdjusted(
+                position=level, cause=cause, quantity=units, price=price, at_ns=self.now, untraded=untraded
+            )
+        )
 
     def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
         """Return the confidence of a position; a flat one is never disputed, as no later read could clear it."""

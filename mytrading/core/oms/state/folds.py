@@ -238,6 +238,31 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
         state.put(state.delivered, key, max(0, (state.delivered.get(key) or 0) + row.quantity))
     if row.source is not None:
         _explain(state, row.source.net, -row.quantity)
+    if row.cause == "expiry":
+        state.put_or_drop(state.estimated_expiries, row.position.owner, row, row.estimated)
+    if row.untraded:
+        _explain(state, row.position.net, row.untraded)
+    if gone := row.quantity if row.cause == "settled" else row.untraded:
+        _let_go(state, row.position.net, gone)
+
+
+def _let_go(state: State, key: NetKey, units: int) -> None:
+    """Units (signed change) that the day began with are gone: sums of its trades must not wait for one of theirs."""
+    begun, place = state.begun.get(key[:2]) or 0, key[:2]
+    if begun * units >= 0:
+        return
+    left = begun + (units if abs(units) < abs(begun) else -begun)
+    shown = state.begun_shown.get(place) or 0
+    state.put(state.begun, place, left)
+    bounded = max(min(shown, left), 0) if left >= 0 else min(max(shown, left), 0)
+    state.put_or_drop(state.begun_shown, place, bounded, bounded)
+
+
+def _agreed(state: State, row: account_events.NetAgreed) -> None:
+    """Rows that were carried into the day have no time."""
+    state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity)
+    if row.at_ns:
+        state.put(state.agreed_today, row.net, row.at_ns)
 
 
 def _explain(state: State, key: NetKey, units: int) -> None:
@@ -302,7 +327,10 @@ FOLDS: dict[type, Any] = {
     account_events.CarriedShown: lambda state, row: state.put_or_drop(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
-    account_events.NetAgreed: lambda state, row: state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity),
+    account_events.NetAgreed: _agreed,
+    account_events.LastPriceSeen: lambda state, row: state.put(
+        state.last_prices, (row.account, row.instrument), row.price
+    ),
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared

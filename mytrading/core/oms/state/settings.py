@@ -68,6 +68,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Time for which it then waits for that quote, before it goes at the near edge of the band."""
     asks_quotes: bool = False
     """The router asks servers for quotes; where it does not, the edge follows at once."""
+    asks_orders: bool = False
+    """The server is asked for orders by their ids; where it is not, what no order book of a new day lists has ended."""
     exit_same_again: int = 60 * SECOND
     """Time after a refusal before a stop is taken away again for an exit of the same type and price."""
     stop_return: int = 2 * SECOND
@@ -76,6 +78,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     slow: int = seconds_to_ns(_WINDOWS.slow)
     mismatch_gap: int = seconds_to_ns(_WINDOWS.mismatch_gap)
     """Two reads that correct a position lie at least this far apart."""
+    empty_span: int = 60 * SECOND
+    """Time over which reads of an empty position book prove that what was carried into the day is gone."""
     name_within: int = 5 * SECOND
     """Market time after our first fill in which nobody converts it: a read of then tells a name of its product."""
     mode_first: bool = True

@@ -20,7 +20,7 @@ from mytrading.messages import account_events
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
-from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection, RequestAnswered
+from mytrading.messages.orders import Flatten, Goal, Order, Position, PositionAdjusted, Protection, RequestAnswered
 from mytrading.messages.reports import BrokerOrder
 from mytrading.messages.settlements import SettlementOpened, UnitsAwaited
 
@@ -150,12 +150,18 @@ class State:
     A basket whose last legs were commanded stands here without any, so that these have room before others."""
     agreed: Table[NetKey, int]
     """Keys of which a read has shown what strategies hold, with the signed units at that time."""
+    agreed_today: Table[NetKey, int]
+    """Of these, the keys of which a read of this day has, with the market time of the last row that says so."""
     names: Table[NetKey, account_events.ProductNamed]
     """Names that the broker's books have for products of ours, learnt from our own fills."""
     shown_first: Table[NetKey, Product]
     """Products under which alone the read after our first fill of a key showed it."""
     emptied: Table[str, account_events.EmptyBooksSeen]
     """Accounts whose order book is empty though they have orders of today."""
+    last_prices: Table[tuple[str, str], float]
+    """Last price (rupees) that position books showed of an account's contract before it expired today."""
+    estimated_expiries: Table[OwnerKey, PositionAdjusted]
+    """Expiries of today whose price is an estimate."""
     begun: Table[tuple[str, str], int]
     """Signed units of an account and instrument that the day began with, anybody's."""
     begun_shown: Table[tuple[str, str], int]

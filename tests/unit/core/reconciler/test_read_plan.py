@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.reconciler.read_plan import HealthTracker, OrderLevels, ReadJob, ReadPlan, ReadRules
+from mytrading.core.reconciler.read_plan import (
+    HealthTracker,
+    HiddenOrders,
+    OrderLevels,
+    ReadJob,
+    ReadPlan,
+    ReadRules,
+    broker_held,
+)
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, PendingEnd
@@ -469,3 +477,64 @@ def test_row_that_may_be_of_anything_we_hold_makes_entries_wait_until_all_books_
     assert health.health_at(T0 + 1).is_healthy is agree
     health.on_read(JOB, whole(T0 + 2), True, "")
     assert health.health_at(T0 + 2).is_healthy
+
+
+def test_orders_that_are_asked_for_by_their_ids_are_a_read_of_their_own_before_the_next_whole_one() -> None:
+    plan = started()
+    plan.add_request(request("whole", positions=True))
+    plan.add_request(request("ids", orders=False, order_ids=("7", "8")))
+    single = plan.take_next_job(T0 + SECOND)
+    assert single is not None
+    assert (single.orders, single.trades, single.positions, single.order_ids) == (False, True, True, ("7", "8"))
+    assert plan.is_busy and plan.take_next_job(T0 + SECOND) is None
+    plan.on_read_ended(single, T0 + SECOND, ok=True)
+    whole = plan.take_next_job(T0 + 2 * SECOND)
+    assert whole is not None and (whole.orders, whole.order_ids, whole.asked_by) == (True, (), "whole")
+
+
+def test_read_of_single_orders_puts_off_no_whole_one() -> None:
+    plan = started()
+    plan.add_request(request("ids", orders=False, order_ids=("7",)))
+    single = plan.take_next_job(T0 + 59 * SECOND)
+    assert single is not None
+    plan.on_read_ended(single, T0 + 59 * SECOND, ok=True)
+    whole = plan.take_next_job(T0 + 60 * SECOND)
+    assert whole is not None and whole.orders and whole.positions
+
+
+def test_proof_that_an_exit_waits_for_goes_before_questions_for_single_orders() -> None:
+    plan = started()
+    plan.add_request(request("ids", orders=False, order_ids=("7",)))
+    plan.add_request(request("proof", proof=True))
+    job = plan.take_next_job(T0 + SECOND)
+    assert job is not None and job.orders and not job.order_ids
+
+
+def order_book(*rows: BrokerOrder, single: bool = False, asked: tuple[str, ...] = ()) -> BooksRead:
+    return BooksRead(
+        account="main", id="b", began_machine_ns=1, ended_machine_ns=2, orders=rows, trades=(), positions=(),
+        single=single, asked=asked,
+    )  # fmt: skip
+
+
+def test_stop_that_only_its_id_shows_is_among_the_live_orders_that_risk_sees() -> None:
+    """Risk closed a position as bare whose stop the order book hid."""
+    hidden, row = HiddenOrders(), update(BrokerStatus.TRIGGER_PENDING).order
+    hidden.on_books(order_book(row, single=True, asked=("7",)))
+    held = broker_held(order_book(), 3, hidden.rows)
+    assert held is not None and [order.broker_order_id for order in held.orders] == ["7"] and not held.no_orders
+    assert broker_held(order_book(row, single=True), 3) is None, "single orders are no order book"
+    hidden.on_books(order_book(row))
+    assert hidden.rows == (), "the order book lists it now"
+
+
+@pytest.mark.parametrize("ended", ["row", "unknown", "router"])
+def test_hidden_order_that_has_ended_is_no_live_one(ended: str) -> None:
+    hidden = HiddenOrders()
+    hidden.on_books(order_book(update(BrokerStatus.OPEN).order, single=True, asked=("7",)))
+    if ended == "router":
+        hidden.on_router_order(our_order(broker_order_id="7", state=OrderState.CANCELLED))
+    else:
+        rows = (update(BrokerStatus.CANCELLED).order,) if ended == "row" else ()
+        hidden.on_books(order_book(*rows, single=True, asked=("7",)))
+    assert hidden.rows == ()

@@ -522,7 +522,7 @@ def test_position_book_that_lags_takes_nothing_that_the_trade_book_holds(bench: 
     assert (held.quantity, held.confidence) == (50, Confidence.DISPUTED)
     assert [call for call in bench.calls if call.order.instrument == "NFO:B"] == []
     reported = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
-    assert [alert.code for alert in reported] == ["POSITION_DISPUTED"] and "cancel its stop" in reported[0].message
+    assert [alert.code for alert in reported] == ["POSITION_DISPUTED"] and "positions settle" in reported[0].message
     assert "the trade book more; ours stays with its stop; look" in reported[0].message
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
     bench.broker.net["NFO:B", Product.MIS] = 50
