@@ -79,6 +79,16 @@ class PriceGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     tick: float = 0.0
 
 
+class PriceUnits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="price_units"):
+    """What units cost that left a position at a price which no trade told (`gone` is their id): risk's last judged
+    closing price of them, in rupees."""
+
+    id: str
+    gone: str
+    account: str
+    price: float
+
+
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):
     """Cancel resting and unsent entries; an empty field matches everything."""
 
@@ -125,4 +135,6 @@ class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     expired_ns: int
 
 
-CommandMessage = PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested | PriceGoal
+CommandMessage = (
+    PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested | PriceGoal | PriceUnits
+)

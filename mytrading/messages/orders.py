@@ -122,7 +122,8 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
     `held_stop` and `held_target` are the prices (rupees) at which risk itself closes it, as the entry that opened it
     says, from the first sighting on; 0 if it does not. `price_estimated`: the price of some units is a guess, since the
-    broker named none.
+    broker named none; `realised_estimated`: so is part of the day's realised profit, since nothing said at what price
+    units went.
     """
 
     account: str
@@ -145,6 +146,7 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     held_stop: float = 0.0
     held_target: float = 0.0
     price_estimated: bool = False
+    realised_estimated: bool = False
 
     @property
     def open_units(self) -> int:
@@ -167,10 +169,24 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         return (self.position,)
 
 
+class GoneUnits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Signed `units` by which a position changed at a price that nobody told; `before` is the position with them.
+
+    `id` names them until a price comes: from risk, as its last judged one, or late from the trade book.
+    """
+
+    id: str
+    units: int
+    before: Position
+
+
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
-    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction.
+    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim, correction,
+    valuation or corporate_action.
 
     Of a conversion, `source` is what is left of the position, under another product, that the units come from.
+    `gone` are units that went for a `price` not known yet (0), or, of a valuation, those that it is now known of;
+    `trades` are the broker's ids of the orders whose trades named a price.
     """
 
     position: Position
@@ -179,6 +195,8 @@ class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     price: float
     at_ns: int
     source: Position | None = None
+    gone: GoneUnits | None = None
+    trades: tuple[str, ...] = ()
 
     @property
     def levels(self) -> tuple[Position, ...]:

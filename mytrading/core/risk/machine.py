@@ -17,6 +17,7 @@ from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.entries.order_trial import try_order
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
+from mytrading.core.risk.pnl import gone_units
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.readiness import is_quote_stale, unpriced_stops
 from mytrading.core.risk.rollover.rollover import Rollover
@@ -29,7 +30,7 @@ from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import adjustment_problem, fold
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState, is_stale
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
+from mytrading.messages.commands import CloseGoal, PlaceEntry, PriceUnits, SignalDenied, SignalExpired
 from mytrading.messages.control import OrderTrial, OrderTrialResult, StrategySwitch, TradingState
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened
@@ -99,18 +100,21 @@ class RiskMachine:
             return ()
         if isinstance(message, GoalChanged) and message.goal.limit_only and (rows := self._prices(now)):
             return rows
-        found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
-                 *self.limits.on_position(message, now))  # fmt: skip
+        found = (*self._gone_prices(), *self.runs.on_change(message, now),
+                 *price_exits.on_fill(self.state, message, now), *self.limits.on_position(message, now))  # fmt: skip
         changed = self._then_advance(found, now, settled_too=True)
         return _consistent((*changed, *self.margins.rows_raising_buffer(message, now), *self.rollover.on_time(now)))
 
     def _on_time(self, _fired: TimerFired, now: int) -> tuple[Any, ...]:
-        found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
+        found = (*self._gone_prices(), *self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
                  *price_exits.on_time(self.state, now))  # fmt: skip
         timed = self._then_advance(found, now, settled_too=True)
         unbound = position_alerts.unbound_alerts(self.state, now)
         timed = (*timed, *self._prices(now)) if self.state.goals else timed
         return _consistent((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
+
+    def _gone_prices(self) -> list[PriceUnits]:
+        return gone_units.tell_prices(self.state) if self.state.gone else []
 
     def _prices(self, now: int) -> tuple[Any, ...]:
         return price_exits.on_goals(self.state, now)
@@ -346,7 +350,7 @@ class RiskMachine:
         """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""
         busy = map(self.state.busy_instruments, self.environment.accounts())
         names = self.state.awaited_instruments.union(self.rollover.wanted_contracts(), self.runs.series.sources, *busy)
-        return tuple(sorted(names))
+        return tuple(sorted(names | gone_units.unpriced_instruments(self.state)))
 
 
 def _consistent(rows: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ import msgspec
 from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions, unread_rows
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
+    gone_units,
     journal_rebuild,
     moved_products,
     order_updates,
@@ -42,6 +43,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
+    if oms.state.gone:
+        gone_units.explain_late(oms, read)
     if oms.state.guarding and not evidence.behind:
         broker_stops.on_books(oms, read)
     if oms.state.open_goals and not evidence.behind:

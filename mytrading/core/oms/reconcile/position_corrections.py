@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.accounting import position_ledger
 from mytrading.core.oms.evidence import net_positions
-from mytrading.core.oms.reconcile import startup
+from mytrading.core.oms.reconcile import gone_units, startup
 from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.enums import Confidence, Severity
+from mytrading.messages.enums import Severity
 from mytrading.messages.keys import NetKey
-from mytrading.messages.orders import Position, PositionAdjusted
+from mytrading.messages.orders import Position
 from mytrading.messages.reports import BooksRead
 
 
@@ -22,13 +21,12 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
     owned = sum(position.quantity for position in holders)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
     excess = abs(owned) - abs(covered)
+    found = gone_units.explain(oms, key, covered - owned, read) if excess else gone_units.Explained()
+    book = _book_venue_square_off if oms.is_venue_square_off(key) else _reduce
     for position in sorted(holders, key=lambda p: (-p.opened_ns, p.strategy)):
         if cut := min(excess, abs(position.quantity)):
             excess -= cut
-            if oms.is_venue_square_off(key):
-                _book_venue_square_off(oms, position, cut, read)
-            else:
-                _reduce(oms, position, cut)
+            book(oms, position, cut, found)
     record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(oms, key, read))
 
 
@@ -43,48 +41,30 @@ def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pri
     oms.emit(replace(row, since_ns=since))
 
 
-def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
+def _reduce(oms: OrderDecision, position: Position, cut: int, found: gone_units.Explained) -> None:
     units = -cut if position.quantity > 0 else cut
-    corrected = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
-    oms.record_adjustment(corrected, "correction", units)
+    gone_units.take_off(oms, position, units, found, "correction")
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
-    oms.alert(EventAlert.POSITION_CORRECTED, Severity.CRITICAL, position.strategy, what)
+    oms.alert(EventAlert.POSITION_CORRECTED, Severity.CRITICAL, position.strategy, f"{what}; {_priced(found)}")
     startup.record_difference(oms, position.account, "corrected", what)
+
+
+def _priced(found: gone_units.Explained) -> str:
+    if found.price:
+        return f"trades that are not ours closed them at {found.price:g}, which counts for the day"
+    return "no trade tells their price: the last one judged counts for the day, marked as a guess"
 
 
 CAUSE = "venue_square_off"
 
 
-def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, read: BooksRead) -> None:
-    """Book that the venue took `cut` units off a position; with its profit where its trades are known."""
+def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, found: gone_units.Explained) -> None:
+    """Book that the venue took `cut` units off a position, with their profit: by its trades, else estimated."""
     units = -cut if position.quantity > 0 else cut
-    price = _square_off_price(oms, position, units, read)
     what = f"the venue squared off {cut} units of {position.strategy} in {position.instrument}"
-    if price:
-        booked = position_ledger.book_fill(position, units, price, oms.now)
-        if booked.trade:
-            oms.emit(booked.trade)
-        level, text = booked.position, f"{what} at {price:g}; our own square-off had not closed them"
-    else:
-        level = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
-        text = f"{what}, at a price that the trade book does not tell: their profit is not counted"
-    level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
-    oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))
+    text = f"{what} at {found.price:g}; our own square-off had not closed them"
+    if not found.price:
+        text = f"{what}, at a price that the trade book does not tell: the last one judged counts, marked as a guess"
+    gone_units.take_off(oms, position, units, found, CAUSE)
     oms.alert(EventAlert.VENUE_SQUARE_OFF, Severity.WARNING, f"{position.strategy} {position.instrument}", text)
     startup.record_difference(oms, position.account, "corrected", what)
-
-
-def _square_off_price(oms: OrderDecision, position: Position, units: int, read: BooksRead) -> float:
-    """The average price of the trades of strangers on this side that no earlier read showed; 0 if they do not fit."""
-    account = position.account
-    fresh = [
-        row
-        for row in read.trades or ()
-        if row.instrument == position.instrument
-        and row.side.sign * units > 0
-        and (account, row.broker_order_id) not in oms.state.by_broker
-        and (seen := oms.state.foreign.get((account, row.broker_order_id))) is not None
-        and oms.machine - seen < 12 * oms.limits.mismatch_gap  # first seen since the venue is about to close
-    ]
-    quantity, value = sum(row.quantity for row in fresh), sum(row.value for row in fresh)
-    return round(value / quantity, 4) if quantity >= abs(units) and value > 0 else 0.0

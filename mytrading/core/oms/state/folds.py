@@ -213,6 +213,10 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
         _explain(state, row.position.net, row.quantity)
     if row.source is not None:
         _explain(state, row.source.net, -row.quantity)
+    if row.gone is not None:
+        state.put(state.gone, row.gone.id, row)
+    for name in row.trades:
+        state.put(state.explaining, (row.position.account, name), row.position.instrument)
 
 
 def _explain(state: State, key: NetKey, units: int) -> None:

@@ -20,7 +20,7 @@ from mytrading.messages import account_events
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
-from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
+from mytrading.messages.orders import Flatten, Goal, Order, Position, PositionAdjusted, Protection
 from mytrading.messages.reports import BrokerOrder
 
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
@@ -175,6 +175,10 @@ class State:
     stopped: Table[tuple[str, str], account_events.EntriesStopped]
     foreign_orders: Table[tuple[str, str], BrokerOrder]
     """Orders of the broker that are not ours, as they were first seen."""
+    gone: Table[str, PositionAdjusted]
+    """Units of today that went at a price which no trade told, by their id: the newest row of them."""
+    explaining: Table[tuple[str, str], str]
+    """Orders of strangers, by account and broker id, whose trades told the price of units that went: the instrument."""
     flattens: Table[str, Flatten]
     open_flattens: Table[str, str]
     """Flattens that are not done, with their account."""

@@ -43,6 +43,7 @@ class _Money(msgspec.Struct):
 
     `risk` is what the present round trip loses at its entry's stop (rupees, 0: not known), `began` what was realised
     before it, `brought` what of it is of earlier days. `past_r` sums the trips that ended, `r` is all of the day in R.
+    `gone` is the profit of units that went at a price which the ledger does not have yet, by the last price known.
     `sums` are those of its account and its strategy.
     """
 
@@ -57,11 +58,12 @@ class _Money(msgspec.Struct):
     brought: float = 0.0
     past_r: float = 0.0
     r: float = 0.0
+    gone: float = 0.0
     sums: tuple[ScopePnl, ...] = ()
 
     @property
     def total(self) -> float:
-        return self.realised + self.unrealised - self.carried
+        return self.realised + self.unrealised + self.gone - self.carried
 
     @property
     def gain(self) -> float:
@@ -184,6 +186,18 @@ class DayPnl:
                 if price is not None and (instrument in self._quotes or not quoted):
                     yield instrument, long, price
 
+    def closing_price(self, instrument: str, *, long: bool) -> float | None:
+        """The last price at which what is long, else short, would have been closed; None while there was none."""
+        return self._price(instrument, long)
+
+    def set_gone(self, key: OwnerKey, rupees: float) -> None:
+        """Set the profit of an owner's units that went and that its position's realised profit does not hold."""
+        money = self._owner(key)
+        money.gone = rupees
+        self.recompute_sums()
+        if self.counts_r:
+            self._count_r(key, money)
+
     def unrealised(self) -> dict[OwnerKey, float]:
         """Unrealised rupees of the open positions, by owner."""
         return {key: money.unrealised for key, money in self._owners.items() if money.units}
@@ -233,7 +247,8 @@ class DayPnl:
             self._set_risk(key, money, position)
             self._count_r(key, money)
             if not money.units:
-                money.past_r, money.began, money.brought, money.risk = money.r, money.realised, 0.0, 0.0
+                money.past_r, money.began = money.r, money.realised + money.gone
+                money.brought = money.risk = 0.0
 
     def _set_risk(self, key: OwnerKey, money: _Money, position: Position) -> None:
         """Units entered so far lose at the stop of the first entry; a leg without one has that of its owner."""
@@ -249,7 +264,7 @@ class DayPnl:
         base = money.risk or self.r_value
         now = money.past_r
         if base:
-            now += (money.realised - money.began + money.unrealised - money.brought) / base
+            now += (money.realised + money.gone - money.began + money.unrealised - money.brought) / base
         moved, money.r = now - money.r, now
         for scope in scopes_of_owner(key):
             self._in_r[scope] = self._in_r.get(scope, 0.0) + moved

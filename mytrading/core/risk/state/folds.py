@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.accounting.pnl import drop_implausible_book
 from mytrading.core.no_price import contradicts_book, stand_in
 from mytrading.core.orders.state_machine import TERMINAL, order_from_command, with_modify
+from mytrading.core.risk.pnl import gone_units
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
 from mytrading.core.risk.state import lost_covers, orphan_hedges
@@ -27,6 +28,7 @@ from mytrading.messages.commands import (
     ADJUSTMENT_BROKEN,
     CloseGoal,
     PlaceEntry,
+    PriceUnits,
     SignalDenied,
     SignalExpired,
     WithdrawEntries,
@@ -448,6 +450,8 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         return
     position = row.position
     key = position.owner
+    if isinstance(row, PositionAdjusted) and row.gone is not None:
+        gone_units.fold_adjusted(state, row)
     before = _put_position(state, position)
     closer = None
     if isinstance(row, PositionChanged):
@@ -472,6 +476,11 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
     if before is not None:
         lost_covers.record_change(state, before, position, row.at_ns)
     _settle_intents(state, position.strategy)
+
+
+def _price_units(state: RiskState, row: PriceUnits) -> None:
+    _remember(state.issued, row.id, None)
+    gone_units.fold_price(state, row)
 
 
 def _put_position(state: RiskState, position: Position) -> Position | None:
@@ -726,6 +735,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.uncovered = {p.owner: (p, sold) for p, sold in row.uncovered}
     lost_covers.restore(state, row.lost_covers)
     state.baskets = {}
+    state.gone = {}
     state.run_ns = state.stopped_run_ns = 0
     state.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
     state.runs = dict(row.runs)
@@ -789,6 +799,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     PlaceEntry: _entry,
     CloseGoal: _close,
     WithdrawEntries: lambda state, row: _remember(state.issued, row.id, None),
+    PriceUnits: _price_units,
     SignalDenied: _refused,
     SignalExpired: _refused,
     OrderChanged: _order,

@@ -31,7 +31,7 @@ from mytrading.messages.instruments import Instrument
 from mytrading.messages.journal_rows import LostCover, Rolled
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Goal, Order, Position, Protection, TradeClosed
+from mytrading.messages.orders import Goal, GoneUnits, Order, Position, Protection, TradeClosed
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import StopPlan
 
@@ -150,6 +150,9 @@ class RiskState:
         """Machine time of each question to a broker."""
         self.margin_answers: dict[str, float] = {}
         """Rupees, 0 where the broker gave no figure."""
+        self.gone: dict[str, tuple[GoneUnits, float]] = {}
+        """Units that went today at a price which no trade told and the router has not booked yet, by their id, with the
+        last price known of them (rupees, 0: none)."""
         self.rolls: dict[OwnerKey, Rolled] = {}
         self.recovering: set[str] = set()
         self.leaving: dict[str, str] = {}
