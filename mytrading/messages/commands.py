@@ -89,6 +89,18 @@ class PriceUnits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     price: float
 
 
+class RiskLevels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_levels"):
+    """A copy of the levels of risk's limits, by the names of its journal, which the router's journal keeps.
+
+    Nothing follows from it. `levels` are those of `day` (ISO date), `following` those that a later day begins with.
+    """
+
+    day: str
+    levels: dict[str, float]
+    following: dict[str, float]
+    at_ns: int
+
+
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):
     """Cancel resting and unsent entries; an empty field matches everything."""
 
@@ -137,4 +149,5 @@ class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 CommandMessage = (
     PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested | PriceGoal | PriceUnits
-)
+    | RiskLevels
+)  # fmt: skip

@@ -17,13 +17,13 @@ from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.entries.order_trial import try_order
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
-from mytrading.core.risk.pnl import gone_units
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.readiness import is_quote_stale, unpriced_stops
 from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.run_events import HEDGE_PATIENCE_NS, drop_superseded_events
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
+from mytrading.core.risk.state import gone_units, level_copies
 from mytrading.core.risk.state.day_carry import snapshot
 from mytrading.core.risk.state.decision_rows import close_positions, drop_repeated_goals, withdraw_entries
 from mytrading.core.risk.state.environment import RiskEnvironment
@@ -109,7 +109,7 @@ class RiskMachine:
         found = (*self._gone_prices(), *self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
                  *price_exits.on_time(self.state, now))  # fmt: skip
         timed = self._then_advance(found, now, settled_too=True)
-        unbound = position_alerts.unbound_alerts(self.state, now)
+        unbound = (*position_alerts.unbound_alerts(self.state, now), *level_copies.copy_due(self.state, now))
         timed = (*timed, *self._prices(now)) if self.state.goals else timed
         return _consistent((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
 

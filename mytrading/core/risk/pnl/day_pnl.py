@@ -198,6 +198,11 @@ class DayPnl:
         if self.counts_r:
             self._count_r(key, money)
 
+    def unrealised_at(self, key: OwnerKey, price: float | None) -> float:
+        """Unrealised rupees of an owner's position at a price, or as it is now where that is None or no price."""
+        money = self._owner(key)
+        return money.units * (price - money.average) if price is not None and price > 0 else money.unrealised
+
     def unrealised(self) -> dict[OwnerKey, float]:
         """Unrealised rupees of the open positions, by owner."""
         return {key: money.unrealised for key, money in self._owners.items() if money.units}

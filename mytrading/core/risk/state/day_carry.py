@@ -11,9 +11,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.risk.state.level_copies import levels_for
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import day_number_of, iso_day
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
+from mytrading.messages.commands import RiskLevels
 from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import ControlOpened, DayOpened, IntentSized, RiskOpened
 from mytrading.messages.level_names import stop_level_name, target_level_name
@@ -84,8 +86,11 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
     )
 
 
-def opening_rows(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
-    """Return risk's opening row for a lost journal, from the opening rows of router and gateway; () without any."""
+def opening_rows(records: Sequence[Any], copy: RiskLevels | None = None) -> tuple[RiskOpened, ...]:
+    """Return risk's opening row for a lost journal, from the opening rows of router and gateway; () without any.
+
+    The limits' levels are those of the newest `copy`, of this day or an earlier one. Without one, what is carried
+    counts from its first quote on (`EquityMemory.await_carried`)."""
     router = next((row for row in records if isinstance(row, DayOpened)), None)
     control = next((row for row in records if isinstance(row, ControlOpened)), None)
     if router is None and control is None:
@@ -105,5 +110,6 @@ def opening_rows(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
             runs={position.strategy: position.run for position in opened.positions},
             trading=control.trading if control else opened.trading,
             switches=control.switches if control else opened.switches,
+            levels=levels_for(copy, opened.day),
         ),
     )

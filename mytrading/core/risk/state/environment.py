@@ -64,6 +64,8 @@ class RiskEnvironment:
         self.names_brokers = False
         """True if nothing is entered before an account's server has named its broker."""
         self.lock_step = False
+        self.copies_levels = False
+        """The limits' levels are copied into the router's journal too."""
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")
         self._spots: dict[str, str] = {}

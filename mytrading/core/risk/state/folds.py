@@ -12,10 +12,9 @@ from msgspec.structs import replace
 from mytrading.core.accounting.pnl import drop_implausible_book
 from mytrading.core.no_price import contradicts_book, stand_in
 from mytrading.core.orders.state_machine import TERMINAL, order_from_command, with_modify
-from mytrading.core.risk.pnl import gone_units
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
-from mytrading.core.risk.state import lost_covers, orphan_hedges
+from mytrading.core.risk.state import gone_units, level_copies, lost_covers, orphan_hedges
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watched_instrument_of
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.inputs import JournalDoubt
@@ -29,6 +28,7 @@ from mytrading.messages.commands import (
     CloseGoal,
     PlaceEntry,
     PriceUnits,
+    RiskLevels,
     SignalDenied,
     SignalExpired,
     WithdrawEntries,
@@ -688,7 +688,10 @@ def _value(state: RiskState, valued: Quote) -> None:
     if memory.began < 0:
         memory.set_first_day(valued.market_ns)
     stands = bool(state.unpriced) and name in state.unpriced
-    if memory.money.update_quote(valued, state.machine_ns, stands=stands) and (touched := memory.money.scopes_of(name)):
+    taken = memory.money.update_quote(valued, state.machine_ns, stands=stands)
+    if taken and memory.awaits_carried:
+        memory.carry_by_quote(valued)
+    if taken and (touched := memory.money.scopes_of(name)):
         if state.unpriced and (doubtful := state.unpriced_scopes()):
             touched = tuple(scope for scope in touched if scope not in doubtful)
         memory.raise_peaks(touched, valued.market_ns)
@@ -744,12 +747,15 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.levels, state.stop_levels, state.stop_instruments, state.target_levels = {}, {}, {}, {}
     for name, value in row.levels.items():
         _level(state, LevelMoved(name=name, value=value, at_ns=0))
+    state.copied = None
     triggers = {p.owner: p.trigger for p in row.protections}
     for position in row.positions:
         owner = position.owner
         held = 0.0 if state.is_hedge(position) else position.held_stop
         state.memory.money.set_entry_stop(owner, held or state.stop_levels.get(owner, 0.0) or triggers.get(owner, 0.0))
         state.memory.money.update_position(position, carried=True)
+        if iso_day(position.opened_ns) < row.day:
+            state.memory.await_carried(owner)
     state.protections = {p.owner: p for p in row.protections}
     state.passed_since = {}
     state.trading = {level.account: level for level in row.trading}
@@ -800,6 +806,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     CloseGoal: _close,
     WithdrawEntries: lambda state, row: _remember(state.issued, row.id, None),
     PriceUnits: _price_units,
+    RiskLevels: level_copies.fold_copy,
     SignalDenied: _refused,
     SignalExpired: _refused,
     OrderChanged: _order,

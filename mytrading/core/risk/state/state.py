@@ -25,6 +25,7 @@ from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.time import SECOND
 from mytrading.messages.brokers import BrokerRules
+from mytrading.messages.commands import RiskLevels
 from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument
@@ -153,6 +154,8 @@ class RiskState:
         self.gone: dict[str, tuple[GoneUnits, float]] = {}
         """Units that went today at a price which no trade told and the router has not booked yet, by their id, with the
         last price known of them (rupees, 0: none)."""
+        self.copied: tuple[RiskLevels, tuple[int, ...]] | None = None
+        """The newest copy of the limits' levels that went out, and the counts by which the next is due."""
         self.rolls: dict[OwnerKey, Rolled] = {}
         self.recovering: set[str] = set()
         self.leaving: dict[str, str] = {}
