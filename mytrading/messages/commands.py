@@ -8,8 +8,8 @@ from types import MappingProxyType
 import msgspec
 
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import OrderType, Purpose, Side
-from mytrading.messages.keys import OwnerTask
+from mytrading.messages.enums import OrderType, Product, Purpose, Side
+from mytrading.messages.keys import OwnerKeyed, OwnerTask
 
 
 class PlaceEntry(OwnerTask, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
@@ -101,6 +101,18 @@ class RiskLevels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
 
 
+class HoldStop(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="hold_stop"):
+    """What the first price of the day says of carried shares: with a `ratio` a corporate action may have happened, and
+    their stop is not placed before an operator has decided; 0: it may be placed."""
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    ratio: float
+
+
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):
     """Cancel resting and unsent entries; an empty field matches everything."""
 
@@ -149,5 +161,5 @@ class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 CommandMessage = (
     PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested | PriceGoal | PriceUnits
-    | RiskLevels
+    | RiskLevels | HoldStop
 )  # fmt: skip

@@ -13,6 +13,7 @@ from mytrading.messages.account_events import (
     ProductNamed,
     UnmanagedChanged,
 )
+from mytrading.messages.commands import HoldStop
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product, Severity
 from mytrading.messages.keys import OwnerKey
@@ -45,7 +46,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
-    and `names` its names of our products.
+    and `names` its names of our products. `held_stops` wait for an operator's word on a corporate action.
     """
 
     day: str
@@ -67,6 +68,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     brokers: dict[str, str] = {}
     agreed: tuple[NetAgreed, ...] = ()
     names: tuple[ProductNamed, ...] = ()
+    held_stops: tuple[HoldStop, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

@@ -303,6 +303,8 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     `ghosts` counts stops of unknown fate that were given up, the first of them at `ghost_machine_ns`: what is placed
     after that is not given up again.
 
+    The stop of carried shares waits since `awaits_price_machine_ns` (0: it does not) for the day's first price.
+
     After a lost journal a stop may rest that nobody here knows: none is placed before the order book was read, in a
     read that began after `waits_machine_ns` (0: it does not wait).
 
@@ -330,6 +332,7 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     unasked_machine_ns: int = 0
     awaits_units_machine_ns: int = 0
     doubted: str = ""
+    awaits_price_machine_ns: int = 0
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):

@@ -20,6 +20,7 @@ from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRES
 from mytrading.messages.account_events import NetAgreed
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
 from mytrading.messages.orders import Order, TimerFired
 
@@ -187,7 +188,13 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
         agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
         names=tuple(state.names.sorted_values()),
+        held_stops=tuple(h for owner, h in state.held_stops.sorted_items() if _is_held(state, owner)),
     )  # fmt: skip
+
+
+def _is_held(state: State, owner: OwnerKey) -> bool:
+    position = state.positions.get(owner)
+    return position is not None and position.open_units != 0
 
 
 def describe_unsettled(state: State) -> str:

@@ -15,7 +15,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.entries.order_trial import try_order
-from mytrading.core.risk.exits import position_alerts, price_exits
+from mytrading.core.risk.exits import corporate_actions, position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.readiness import is_quote_stale, unpriced_stops
@@ -30,10 +30,11 @@ from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import adjustment_problem, fold
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState, is_stale
-from mytrading.messages.commands import CloseGoal, PlaceEntry, PriceUnits, SignalDenied, SignalExpired
+from mytrading.messages.commands import CloseGoal, HoldStop, PlaceEntry, PriceUnits, SignalDenied, SignalExpired
 from mytrading.messages.control import OrderTrial, OrderTrialResult, StrategySwitch, TradingState
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened
+from mytrading.messages.level_names import ACTION_PREFIX
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,
@@ -122,9 +123,12 @@ class RiskMachine:
     def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
         """Stops, limits and rules of runs first: what ends an intent is known when it is judged."""
         name = quote.instrument
-        limited = tuple(self.limits.on_quote(name, now))
+        judged = tuple(corporate_actions.on_quote(self.state, name, now))
+        if any(isinstance(row, LevelMoved) and row.name.startswith(ACTION_PREFIX) for row in judged):
+            return judged  # nothing else follows from a price that may be another share's
+        limited = (*judged, *self.limits.on_quote(name, now))
         found = (*price_exits.on_quote(self.state, name, now), *limited, *self.runs.on_quote(quote, now))
-        if name in self.state.awaited_instruments and all(isinstance(row, LevelMoved) for row in limited):
+        if name in self.state.awaited_instruments and all(isinstance(row, LevelMoved | HoldStop) for row in limited):
             found = self._then_advance(found, now)
         return drop_superseded_events(drop_repeated_goals(found)) if found else found
 

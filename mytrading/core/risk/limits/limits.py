@@ -198,7 +198,10 @@ class Limits:
         position: Position | None = getattr(message, "position", None)
         if position is None:
             return []
-        return [*self._look([(ACCOUNT, position.account), (STRATEGY, position.strategy)], now), *self._go_on(now)]
+        memory = self._state.memory
+        carried = memory.carried_rows(now) if memory.awaits_carried else []
+        touched = [(ACCOUNT, position.account), (STRATEGY, position.strategy)]
+        return [*carried, *self._look(touched, now), *self._go_on(now)]
 
     def on_time(self, now: int) -> list[Any]:
         """Return rows due by the clock: starting equity, breaches, new peaks, closing prices, unfinished flattens."""

@@ -44,6 +44,7 @@ class _Money(msgspec.Struct):
     `risk` is what the present round trip loses at its entry's stop (rupees, 0: not known), `began` what was realised
     before it, `brought` what of it is of earlier days. `past_r` sums the trips that ended, `r` is all of the day in R.
     `gone` is the profit of units that went at a price which the ledger does not have yet, by the last price known.
+    Prices count times `ratio`: shares may have been split overnight, and the ledger does not say so yet.
     `sums` are those of its account and its strategy.
     """
 
@@ -59,6 +60,7 @@ class _Money(msgspec.Struct):
     past_r: float = 0.0
     r: float = 0.0
     gone: float = 0.0
+    ratio: float = 1.0
     sums: tuple[ScopePnl, ...] = ()
 
     @property
@@ -198,6 +200,15 @@ class DayPnl:
         if self.counts_r:
             self._count_r(key, money)
 
+    def set_ratio(self, key: OwnerKey, ratio: float) -> None:
+        """Let an owner's units be worth the price times `ratio` (1.0: just the price)."""
+        self._owner(key).ratio = ratio
+        self._reprice(key[1])
+
+    def total_of(self, key: OwnerKey) -> float:
+        """Rupees of profit of an owner today."""
+        return self._owner(key).total
+
     def unrealised_at(self, key: OwnerKey, price: float | None) -> float:
         """Unrealised rupees of an owner's position at a price, or as it is now where that is None or no price."""
         money = self._owner(key)
@@ -245,8 +256,9 @@ class DayPnl:
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
         instrument = position.instrument
         price = self._price(instrument, money.units > 0) if money.units else None
-        money.unrealised = 0.0 if price is None else money.units * (price - money.average)
-        money.former = money.units * (self._former_price(instrument, money.units, money.average) - money.average)
+        money.unrealised = 0.0 if price is None else money.units * (price * money.ratio - money.average)
+        former = self._former_price(instrument, money.units, money.average / money.ratio)
+        money.former = money.units * (former * money.ratio - money.average)
         self.recompute_sums()
         if self.counts_r:
             self._set_risk(key, money, position)
@@ -360,8 +372,9 @@ class DayPnl:
                     mark if former is None else exit_price(units, former),
                 )
             price, earlier = prices[long]
-            money.unrealised = 0.0 if price is None else units * (price - money.average)
-            money.former = 0.0 if earlier is None else units * (earlier - money.average)
+            ratio = money.ratio
+            money.unrealised = 0.0 if price is None else units * (price * ratio - money.average)
+            money.former = 0.0 if earlier is None else units * (earlier * ratio - money.average)
             moved = money.unrealised - before
             gained = max(0.0, money.unrealised - money.former) - max(0.0, before - former_before)
             for total in money.sums:

@@ -146,6 +146,14 @@ class EquityMemory:
             self._uncarried.discard(owner)
             self._unjournaled.add(owner)
 
+    def keep_total(self, owner: OwnerKey, total: float) -> None:
+        """Set what an owner carries so that its profit of the day is `total`: units or prices changed, its worth did
+        not."""
+        carried = self._carried.get(owner, 0.0) + self.money.total_of(owner) - total
+        self._carried[owner] = carried
+        self.money.set_carried(owner, carried)
+        self._unjournaled.add(owner)
+
     def carried_rows(self, now: int) -> list[LevelMoved]:
         """Return the rows for carried profit that a quote told."""
         return [

@@ -18,7 +18,7 @@ from mytrading.messages.account_events import AccountModeChanged, InstrumentHalt
 from mytrading.messages.commands import RiskLevels
 from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import ControlOpened, DayOpened, IntentSized, RiskOpened
-from mytrading.messages.level_names import stop_level_name, target_level_name
+from mytrading.messages.level_names import corporate_action_name, stop_level_name, target_level_name
 
 ROLLS_REMEMBERED = 45
 """Days after which a roll that ended is forgotten: the contract it began in is long past."""
@@ -66,6 +66,7 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
         runs=dict(state.runs),
         levels={
             **{name: value for name, value in state.levels.items() if name.endswith(day)},
+            **{corporate_action_name(key): ratio for key, ratio in state.corporate.items() if state.held_units(key)},
             **{stop_level_name(key): level for key, level in state.stop_levels.items()},
             **state.memory.carried_into(day_number_of(day)),
             **{target_level_name(key): level for key, level in state.target_levels.items()},

@@ -26,6 +26,7 @@ from mytrading.messages.account_events import AccountModeChanged, InstrumentHalt
 from mytrading.messages.commands import (
     ADJUSTMENT_BROKEN,
     CloseGoal,
+    HoldStop,
     PlaceEntry,
     PriceUnits,
     RiskLevels,
@@ -36,7 +37,7 @@ from mytrading.messages.commands import (
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.level_names import PASSED_PREFIX, STOP_PREFIX, TARGET_PREFIX, owner_of_level
+from mytrading.messages.level_names import ACTION_PREFIX, PASSED_PREFIX, STOP_PREFIX, TARGET_PREFIX, owner_of_level
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,
@@ -452,7 +453,10 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
     key = position.owner
     if isinstance(row, PositionAdjusted) and row.gone is not None:
         gone_units.fold_adjusted(state, row)
+    total = state.memory.money.total_of(key)
     before = _put_position(state, position)
+    if key in state.corporate or _is_corporate(row):
+        _settle_corporate(state, row, before, total)
     closer = None
     if isinstance(row, PositionChanged):
         name = row.client_order_id
@@ -476,6 +480,25 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
     if before is not None:
         lost_covers.record_change(state, before, position, row.at_ns)
     _settle_intents(state, position.strategy)
+
+
+def _is_corporate(row: PositionChanged | PositionAdjusted) -> bool:
+    return isinstance(row, PositionAdjusted) and row.cause == "corporate_action"
+
+
+def _settle_corporate(
+    state: RiskState, row: PositionChanged | PositionAdjusted, before: Position | None, total: float
+) -> None:
+    """An operator decided on a corporate action, or the position is flat: prices count as they are. New units and a
+    new average are the same worth, so that the day's profit stays; where he left the average, the price fell."""
+    position, corporate = row.position, _is_corporate(row)
+    if not corporate and position.open_units:
+        return
+    state.corporate.pop(position.owner, None)
+    state.memory.money.set_ratio(position.owner, 1.0)
+    moved = before is None or (before.average_price, before.quantity) != (position.average_price, position.quantity)
+    if corporate and moved:
+        state.memory.keep_total(position.owner, total)
 
 
 def _price_units(state: RiskState, row: PriceUnits) -> None:
@@ -595,6 +618,11 @@ def _level(state: RiskState, row: LevelMoved) -> None:
             del state.target_levels[owner]
     elif (owner := owner_of_level(row.name, STOP_PREFIX)) is not None:
         _stop_level(state, owner, row.value)
+    elif (owner := owner_of_level(row.name, ACTION_PREFIX)) is not None:
+        state.corporate[owner] = row.value
+        state.memory.money.set_ratio(owner, row.value or 1.0)
+        if not row.value:
+            del state.corporate[owner]
     elif (owner := owner_of_level(row.name, PASSED_PREFIX)) is not None:
         state.passed_since[owner] = int(row.value)
         if not row.value:
@@ -738,7 +766,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.uncovered = {p.owner: (p, sold) for p, sold in row.uncovered}
     lost_covers.restore(state, row.lost_covers)
     state.baskets = {}
-    state.gone = {}
+    state.gone, state.corporate, state.first_priced = {}, {}, set()
     state.run_ns = state.stopped_run_ns = 0
     state.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
     state.runs = dict(row.runs)
@@ -806,6 +834,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     CloseGoal: _close,
     WithdrawEntries: lambda state, row: _remember(state.issued, row.id, None),
     PriceUnits: _price_units,
+    HoldStop: lambda state, row: state.first_priced.add(row.owner),
     RiskLevels: level_copies.fold_copy,
     SignalDenied: _refused,
     SignalExpired: _refused,

@@ -15,6 +15,7 @@ from mytrading.core.time import SECOND, iso_day_of
 from mytrading.messages.commands import RiskLevels
 from mytrading.messages.control import Alert
 from mytrading.messages.journal_rows import ControlOpened, LevelMoved
+from mytrading.messages.level_names import corporate_action_name
 
 COPY_EVERY_NS = 60 * SECOND
 """Market time between copies of levels that only drift: peaks, and prices for the carried profit."""
@@ -30,6 +31,8 @@ def copy_due(state: RiskState, now: int) -> list[RiskLevels]:
         return []
     day = iso_day_of(memory.began)
     levels, following = memory.carried_into(memory.began), memory.carried_into(memory.began + 1)
+    actions = {corporate_action_name(key): ratio for key, ratio in state.corporate.items()}
+    levels, following = levels | actions, following | actions
     row = RiskLevels(day=day, levels=levels, following=following, at_ns=now)
     if last is not None and kept == last[1] and (last[0].levels, last[0].following) == (levels, following):
         return []
@@ -44,7 +47,7 @@ def fold_copy(state: RiskState, row: RiskLevels) -> None:
 def _lasting(state: RiskState) -> tuple[int, ...]:
     """Counts that move whenever a level does that does not drift."""
     memory = state.memory
-    return (len(memory.halts), len(memory.fired), len(memory.bases), sum(memory.times.values()))
+    return (len(state.corporate), len(memory.halts), len(memory.fired), len(memory.bases), sum(memory.times.values()))
 
 
 def levels_for(copy: RiskLevels | None, day: str) -> dict[str, float]:

@@ -151,6 +151,10 @@ class RiskState:
         """Machine time of each question to a broker."""
         self.margin_answers: dict[str, float] = {}
         """Rupees, 0 where the broker gave no figure."""
+        self.corporate: dict[OwnerKey, float] = {}
+        """By what ratio carried shares may have been multiplied overnight; until an operator adjusted them."""
+        self.first_priced: set[OwnerKey] = set()
+        """Owners of carried positions whose first price of the day was judged."""
         self.gone: dict[str, tuple[GoneUnits, float]] = {}
         """Units that went today at a price which no trade told and the router has not booked yet, by their id, with the
         last price known of them (rupees, 0: none)."""
@@ -378,8 +382,19 @@ class RiskState:
             and position.strategy not in elsewhere
             and not self.risk_watches_stop(key, position)
             and not self.is_hedge(position)
+            and key not in self.corporate
             and not (key in self.stop_levels and not self.broker_of(key.account).broker_stops)
         }
+
+    def held_units(self, key: OwnerKey) -> int:
+        """Return the signed units that an owner holds."""
+        position = self.positions.get(key)
+        return position.open_units if position is not None else 0
+
+    def why_stop_held(self, account: str, instrument: str) -> str:
+        """Return why nothing is entered where a corporate action waits for an operator's word; empty if none does."""
+        waits = any((key.account, key.instrument) == (account, instrument) for key in self.corporate)
+        return f"a corporate action may have happened: `mytrading positions adjust {instrument}`" if waits else ""
 
     def broker_of(self, account: str) -> BrokerRules:
         """Return the row of the table of brokers that holds for an account, by the name its server gave last."""
