@@ -35,6 +35,7 @@ def bench() -> OrderBench:
     made.journal = [opened]
     made.calls.clear()
     made.broker.orders.clear()
+    made.see_mode()
     made.tick(SECOND)
     return made
 
@@ -76,7 +77,7 @@ def test_word_of_risk_before_the_open_counts_at_the_open(bench: OrderBench) -> N
 
 
 def test_held_stop_is_not_placed_until_a_person_decides_and_then_at_the_new_level(bench: OrderBench) -> None:
-    """Half of the shares were sold at the open: the old stop counted as passed by a price that a bonus had halved."""
+    """Half of the shares were sold at the open: a price that a bonus had halved counted as beyond the old stop."""
     told(bench, 2.0)
     bench.session_open = True
     for _ in range(120):
@@ -103,6 +104,7 @@ def test_hold_outlives_the_turn_of_the_day(bench: OrderBench) -> None:
     told(bench, 2.0)
     bench.time += DAY
     bench.machine.apply(bench.machine.snapshot(iso_day(bench.now)))
+    bench.see_mode()
     bench.session_open = True
     for _ in range(120):
         bench.tick(SECOND)
