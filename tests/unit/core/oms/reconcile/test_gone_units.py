@@ -75,10 +75,10 @@ def test_trades_of_a_person_explain_one_correction_only(bench: OrderBench) -> No
     closed_by_hand(bench, 300, 80.0)
     apart(bench)
     bench.tick(10 * SECOND)
-    closed_by_hand(bench, 350, 60.0, "H2")
+    closed_by_hand(bench, 300, 60.0, "H2")
     apart(bench, **without_prices_of(bench, "H2"))
     position = bench.position()
-    assert (position.quantity, position.realised, position.realised_estimated) == (0, -6_000.0, True)
+    assert (position.quantity, position.realised, position.realised_estimated) == (50, -6_000.0, True)
 
 
 def test_units_that_a_person_traded_hours_before_explain_nothing(bench: OrderBench) -> None:

@@ -14,11 +14,14 @@ from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import DAY, to_ns
 from mytrading.messages.commands import CloseGoal, HoldStop
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import LimitAction, Product, Severity
+from mytrading.messages.enums import LimitAction, OrderState, OrderType, Product, Purpose, Severity, Side
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.journal_rows import RiskOpened
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Position, PositionAdjusted
+from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, Protection, ProtectionChanged
+from mytrading.messages.run_config import RiskLimits
 from mytrading.messages.signals import Leg
+from tests.kit.order_samples import order_of
 from tests.kit.risk_bench import SECOND, SHARE, TODAY, RiskBench, codes
 from tests.kit.risk_limit_bench import LARGE, events, of
 
@@ -32,11 +35,18 @@ HELD = Position(
 )  # fmt: skip
 
 
-def carried(position: Position = HELD, close: float = 100.0) -> RiskBench:
+def carried(
+    position: Position = HELD, close: float = 100.0, limits: RiskLimits = LIMITS, rules: StrategyRules | None = None
+) -> RiskBench:
     """Units bought the day before, with a stop at 90 that risk holds; our last close."""
-    bench = RiskBench(LIMITS)
+    bench = RiskBench(limits)
+    if rules is not None:
+        (run,) = bench.parts[2]
+        bench.parts = (*bench.parts[:2], (replace(run, rules=rules),), *bench.parts[3:])
     bench.machine = RiskMachine(RiskEnvironment(*bench.parts))
-    levels = {f"limit mark_long {position.instrument}": close, "stop " + " ".join(position.owner): 90.0}
+    levels = {f"limit mark_long {position.instrument}": close}
+    if position.held_stop:
+        levels["stop " + " ".join(position.owner)] = position.held_stop
     carry = {"limit carried " + " ".join(position.owner): position.quantity * (close - position.average_price)}
     bench.machine.apply(RiskOpened(day=TODAY, positions=(position,), levels={**levels, **carry}))
     bench.machine.set_machine_time(bench.machine_ns)
@@ -99,6 +109,37 @@ def test_share_at_half_its_close_is_not_sold_and_loses_nothing_of_the_day() -> N
     quoted(bench, 49.0)
     assert profit(bench) == -100.0, "50 units at 49 are worth what they were at 98"
     assert codes(bench.intent("b", Leg(instrument=SHARE, lots=1, product=Product.CNC))) == ["INSTRUMENT_HALTED"]
+
+
+def test_stop_that_is_not_placed_is_no_missing_stop() -> None:
+    """Risk closes what has no stop at the broker: it would have sold what the hold keeps."""
+    bench = carried(replace(HELD, held_stop=0.0))
+    assert HELD.owner in bench.machine.state.guarded_positions()
+    quoted(bench, 50.0)
+    assert HELD.owner not in bench.machine.state.guarded_positions()
+
+
+def test_stop_that_still_rests_beyond_the_price_is_no_reason_to_sell() -> None:
+    bench = carried(replace(HELD, held_stop=0.0))
+    owner = {**HELD.owner._asdict(), "run": "r", "cause": "c"}
+    guard = Protection(id="p", side=Side.SELL, trigger=90.0, limit=87.0, **owner)
+    stop = order_of(
+        client_order_id="stop", purpose=Purpose.STOP, side=Side.SELL, quantity=50, order_type=OrderType.SL, price=87.0,
+        state=OrderState.ACCEPTED, created_ns=0, updated_ns=0, broker_order_id="B2", trigger_price=90.0, **owner,
+    )  # fmt: skip
+    bench.give(ProtectionChanged(protection=guard, at_ns=bench.now))
+    bench.give(OrderChanged(event="x", order=stop, machine_ns=bench.machine_ns))
+    rows: list[Any] = []
+    for _ in range(40):
+        rows += [*quoted(bench, 50.0), *bench.pass_time(0.5)]
+    assert of(rows, HoldStop) != []
+    assert of(rows, CloseGoal) == []
+
+
+def test_rules_of_the_run_do_not_close_what_a_bonus_halved() -> None:
+    bench = carried(limits=replace(LIMITS, max_daily_loss=1e9), rules=StrategyRules(max_loss=1_000.0))
+    rows = [*quoted(bench, 50.0), *quoted(bench, 49.0), *bench.pass_time(5), *quoted(bench, 49.0)]
+    assert (of(rows, CloseGoal), events(rows)) == ([], [])
 
 
 def test_hold_outlives_the_day_and_a_restart() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.messages.commands import PriceUnits
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import GoneUnits, Position, PositionAdjusted
 from mytrading.messages.risk_events import RiskKind
-from tests.kit.risk_bench import CALL, SECOND, RiskBench
+from tests.kit.risk_bench import CALL, PUT, SECOND, RiskBench
 from tests.kit.risk_limit_bench import LARGE, events, holding, of, price, restarted
+from tests.kit.risk_run_bench import RunBench, goals
 
 SCOPE = ("account", "main")
 
@@ -83,3 +85,21 @@ def test_units_without_any_price_are_valued_by_the_first_one() -> None:
     assert told.price == 75.0
     assert profit(bench) == -16_250.0
     assert CALL not in bench.machine.wanted_instruments()
+
+
+def test_run_whose_other_leg_is_held_gets_the_loss_that_is_told_late() -> None:
+    bench = RunBench(StrategyRules(max_loss=10_000.0))
+    for name in (CALL, PUT):
+        bench.take(name, 650, 100.0)
+        bench.at(name, 100.0)
+    before = bench.positions["main", CALL]
+    row = PositionAdjusted(
+        position=replace(before, quantity=0, quantity_seen=0, average_price=0.0, updated_ns=bench.now),
+        cause="correction", quantity=-650, price=0.0, at_ns=bench.now,
+        gone=GoneUnits(id="g1", units=-650, before=before),
+    )  # fmt: skip
+    bench.give(row)
+    bench.give(valued(bench, row, 88.0, -7_800.0))
+    (run,) = bench.machine.runs.books.runs.values()
+    assert run.realised == -7_800.0, "650 units, twelve rupees each"
+    assert [goal.instrument for goal in goals(bench.at(PUT, 96.0))] == [PUT], "2,600 more"
