@@ -58,9 +58,11 @@ def _judge(state: RiskState, position: Position, quote: Quote, now: int) -> list
     share, key = instrument_is_share(position), position.owner
     if not (share or position.instrument.endswith("FUT")):
         return []
+    name = content_id("first_price", *key, state.memory.began)
+    if waits := state.corporate.get(key):  # told again each day: the router may have lost it
+        return [HoldStop(id=name, **key._asdict(), ratio=waits)]
     close = state.memory.money.marks.get((position.instrument, position.open_units > 0), 0.0)
     ratio = suspected_ratio(close, quote)
-    name = content_id("first_price", *key, state.memory.began)
     rows: list[Any] = [HoldStop(id=name, **key._asdict(), ratio=ratio if share else 0.0)]
     if ratio and share:
         rows.append(LevelMoved(name=corporate_action_name(key), value=ratio, at_ns=now))

@@ -148,7 +148,9 @@ def test_hold_outlives_the_day_and_a_restart() -> None:
     again = RiskMachine(RiskEnvironment(*bench.parts))
     again.apply(bench.machine.snapshot("2026-03-19"))
     assert again.state.corporate == {HELD.owner: 2.0}
-    again.apply(Quote(SHARE, bench.now + DAY, bench.machine_ns, 49.0, 49.0, 49.0))
+    quote = Quote(SHARE, bench.now + DAY, bench.machine_ns, 49.0, 49.0, 49.0)
+    again.apply(quote)
+    assert [row.ratio for row in of(again.decide(quote, quote.market_ns), HoldStop)] == [2.0], "told again"
     assert round(again.state.memory.money.profit(("account", "main")), 2) == -100.0
 
 
