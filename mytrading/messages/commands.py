@@ -8,8 +8,8 @@ from types import MappingProxyType
 import msgspec
 
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import OrderType, Purpose, Side
-from mytrading.messages.keys import OwnerTask
+from mytrading.messages.enums import OrderType, Product, Purpose, Side
+from mytrading.messages.keys import OwnerKeyed, OwnerTask
 
 
 class PlaceEntry(OwnerTask, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
@@ -82,6 +82,40 @@ class PriceGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     locked: bool = False
 
 
+class PriceUnits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="price_units"):
+    """What units cost that left a position at a price which no trade told (`gone` is their id): risk's last judged
+    closing price of them, in rupees."""
+
+    id: str
+    gone: str
+    account: str
+    price: float
+
+
+class RiskLevels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_levels"):
+    """A copy of the levels of risk's limits, by the names of its journal, which the router's journal keeps.
+
+    Nothing follows from it. `levels` are those of `day` (ISO date), `following` those that a later day begins with.
+    """
+
+    day: str
+    levels: dict[str, float]
+    following: dict[str, float]
+    at_ns: int
+
+
+class HoldStop(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="hold_stop"):
+    """What the first price of the day says of carried shares: with a `ratio` a corporate action may have happened, and
+    their stop is not placed before an operator has decided; 0: it may be placed."""
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    ratio: float
+
+
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):
     """Cancel resting and unsent entries; an empty field matches everything."""
 
@@ -128,4 +162,7 @@ class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     expired_ns: int
 
 
-CommandMessage = PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested | PriceGoal
+CommandMessage = (
+    PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested | PriceGoal | PriceUnits
+    | RiskLevels | HoldStop
+)  # fmt: skip

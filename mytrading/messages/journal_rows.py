@@ -13,6 +13,7 @@ from mytrading.messages.account_events import (
     ProductNamed,
     UnmanagedChanged,
 )
+from mytrading.messages.commands import HoldStop
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product, Severity
 from mytrading.messages.keys import OwnerKey
@@ -46,8 +47,9 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
-    `names` its names of our products, and `awaited` units that are to come of corporate actions. `broker_ids` are ids
-    of broker orders, anybody's, that were known before a day, by that day and account with a space between.
+    `names` its names of our products, `awaited` units that are to come of corporate actions, and `held_stops` stops
+    that wait for an operator's word on one. `broker_ids` are ids of broker orders, anybody's, that were known before a
+    day, by that day and account with a space between.
     """
 
     day: str
@@ -71,6 +73,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     names: tuple[ProductNamed, ...] = ()
     broker_ids: dict[str, tuple[str, ...]] = {}
     awaited: tuple[UnitsAwaited, ...] = ()
+    held_stops: tuple[HoldStop, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

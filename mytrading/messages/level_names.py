@@ -5,7 +5,7 @@ from __future__ import annotations
 from mytrading.messages.enums import Product
 from mytrading.messages.keys import OwnerKey
 
-STOP_PREFIX, TARGET_PREFIX, PASSED_PREFIX = "stop ", "target ", "passed "
+STOP_PREFIX, TARGET_PREFIX, PASSED_PREFIX, ACTION_PREFIX = "stop ", "target ", "passed ", "corporate_action "
 
 
 def stop_level_name(key: OwnerKey) -> str:
@@ -21,6 +21,11 @@ def target_level_name(key: OwnerKey) -> str:
 def passed_stop_name(key: OwnerKey) -> str:
     """The name under which is journaled since when the price is beyond an owner's stop at the broker."""
     return PASSED_PREFIX + " ".join(key)
+
+
+def corporate_action_name(key: OwnerKey) -> str:
+    """The name under which is journaled by what ratio an owner's shares may have been multiplied overnight."""
+    return ACTION_PREFIX + " ".join(key)
 
 
 def hedge_figure_name(key: OwnerKey) -> str:

@@ -128,7 +128,8 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
     `held_stop` and `held_target` are the prices (rupees) at which risk itself closes it, as the entry that opened it
     says, from the first sighting on; 0 if it does not. `price_estimated`: the price of some units is a guess, since the
-    broker named none.
+    broker named none; `realised_estimated`: so is part of the day's realised profit, since nothing said at what price
+    units went.
     """
 
     account: str
@@ -151,6 +152,7 @@ class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     held_stop: float = 0.0
     held_target: float = 0.0
     price_estimated: bool = False
+    realised_estimated: bool = False
 
     @property
     def open_units(self) -> int:
@@ -173,15 +175,27 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
         return (self.position,)
 
 
+class GoneUnits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Signed `units` by which a position changed at a price that nobody told; `before` is the position with them.
+
+    `id` names them until a price comes: from risk, as its last judged one, or late from the trade book.
+    """
+
+    id: str
+    units: int
+    before: Position
+
+
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
-    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim, correction, or by
-    an operator's word: settled (its units are gone, for a `reason`), corporate_action (`quantity` units came with it,
-    0: none yet).
+    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim, correction,
+    valuation, or by an operator's word: settled (its units are gone, for a `reason`), corporate_action (`quantity`
+    units came with it, 0: none yet).
 
     Of a conversion, `source` is what is left of the position, under another product, that the units come from.
     `untraded` (signed) are units that were carried into the day and that no trade of the day took. Of an expiry, `cost`
     is what a unit had cost (rupees), and with `estimated` the price is the last one known, until the broker's row names
-    the profit.
+    the profit. `gone` are units that went for a `price` not known yet (0), or, of a valuation, those that it is now
+    known of; `trades` are the broker's ids of the orders whose trades named a price.
     """
 
     position: Position
@@ -194,6 +208,8 @@ class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     reason: str = ""
     cost: float = 0.0
     estimated: bool = False
+    gone: GoneUnits | None = None
+    trades: tuple[str, ...] = ()
 
     @property
     def levels(self) -> tuple[Position, ...]:
@@ -310,6 +326,8 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     `ghosts` counts stops of unknown fate that were given up, the first of them at `ghost_machine_ns`: what is placed
     after that is not given up again.
 
+    The stop of carried shares waits since `awaits_price_machine_ns` (0: it does not) for the day's first price.
+
     After a lost journal a stop may rest that nobody here knows: none is placed before the order book was read, in a
     read that began after `waits_machine_ns` (0: it does not wait).
 
@@ -337,6 +355,7 @@ class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     unasked_machine_ns: int = 0
     awaits_units_machine_ns: int = 0
     doubted: str = ""
+    awaits_price_machine_ns: int = 0
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):

@@ -15,7 +15,7 @@ from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.active_alerts import STATE_ALERTS, Unguarded
 from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.core.time import SECOND
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, HoldStop, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import (
     Alert,
     CancelRequested,
@@ -59,6 +59,7 @@ JOURNALED = (
     ModeCleared,
     CancelRequested,
     ModifyRequested,
+    HoldStop,
 )
 
 

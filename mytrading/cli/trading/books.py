@@ -235,8 +235,9 @@ def positions(
     rows = ask_gateway(profile, ops.PositionsQuery(all=everything))
     wanted = ("stop_wanted",) if any(row.get("stop_wanted") is not None for row in rows) else ()
     guessed = ("price_estimated",) if any(row.get("price_estimated") for row in rows) else ()
+    unsure = ("realised_estimated",) if any(row.get("realised_estimated") for row in rows) else ()
     columns = ("strategy", "instrument", "product", "quantity", "average_price", *guessed, "ltp", "unrealised",
-               "realised", "stop", *wanted, "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
+               "realised", *unsure, "stop", *wanted, "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
     shown = rows if as_json else [{**row, "age": _age(row.get("age_s"))} for row in rows]
     print_rows(shown, _columns(rows, *columns), as_json, "no open positions")
 

@@ -124,6 +124,11 @@ def correct_quantity(position: Position, quantity: int, at_ns: int) -> Position:
     )
 
 
+def profit_of_gone(before: Position, units: int, price: float) -> float:
+    """Return the rupees that signed `units`, taken off the position `before` them, brought at `price`."""
+    return -units * (price - before.average_price)
+
+
 def with_exit_levels(position: Position, entry: Order | None) -> Position:
     """Return the position with the stop and target prices at which risk itself closes it, from its entry order.
     They are 0.0 if `entry` is None or has none."""

@@ -21,6 +21,7 @@ from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRES
 from mytrading.messages.account_events import NetAgreed
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
 from mytrading.messages.orders import Order, TimerFired
 
@@ -198,6 +199,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
             for owner, level in state.awaited.sorted_items()
             if level.units and (position := state.positions.get(owner)) is not None and position.quantity
         ),
+        held_stops=tuple(h for owner, h in state.held_stops.sorted_items() if _is_held(state, owner)),
     )  # fmt: skip
 
 
@@ -207,6 +209,11 @@ def _asked_anew(order: Order) -> Order:
     if not evidence.asked_machine_ns and not evidence.live_machine_ns:
         return order
     return replace(order, evidence=replace(evidence, asked_machine_ns=0, live_machine_ns=0))
+
+
+def _is_held(state: State, owner: OwnerKey) -> bool:
+    position = state.positions.get(owner)
+    return position is not None and position.open_units != 0
 
 
 def describe_unsettled(state: State) -> str:

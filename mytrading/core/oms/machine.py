@@ -15,7 +15,7 @@ from mytrading.core.oms.active_alerts import Unguarded, active_alerts
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
 from mytrading.core.oms.placing import dispatch, entries
-from mytrading.core.oms.reconcile import broker_books, call_outcomes, journal_rebuild, order_updates
+from mytrading.core.oms.reconcile import broker_books, call_outcomes, gone_units, journal_rebuild, order_updates
 from mytrading.core.oms.state.decision import ALWAYS_OPEN, NEVER_SQUARES_OFF, IsOpen, OrderDecision, SquaresOff
 from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
@@ -25,7 +25,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages import control
 from mytrading.messages.account_events import AccountBrokerChanged, AccountModeChanged
 from mytrading.messages.brokers import UNNAMED
-from mytrading.messages.commands import CloseGoal, PlaceEntry, PriceGoal, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, PlaceEntry, PriceGoal, PriceUnits, WithdrawEntries
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
@@ -227,6 +227,7 @@ _HANDLERS: dict[type, Handler] = {
     PlaceEntry: entries.on_place_entry,
     CloseGoal: goals.on_close_goal,
     PriceGoal: goals.on_price,
+    PriceUnits: gone_units.on_price_units,
     ExitQuote: goals.on_exit_quote,
     WithdrawEntries: entries.on_withdraw,
     control.WithdrawRequested: entries.on_withdraw,

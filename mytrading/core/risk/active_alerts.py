@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from mytrading.core.active_alerts import ENGINE_STOP_BLIND, STAYS, ActiveAlert, Subject
 from mytrading.core.orders.broker_gate import engine_stops_text, entry_refusal
+from mytrading.core.risk.exits import corporate_actions
 from mytrading.core.risk.exits.passed_stops import MAY_HAVE_TRIGGERED, STOP_FAILED, unsure_stops
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
@@ -48,6 +49,7 @@ EASED = 0.1
 STATE_ALERTS = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
     LATE, MISSED, COVER_LOST, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
+    corporate_actions.CODE, corporate_actions.CONTRACT_CODE,
     MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, NO_PRICE, ACCOUNT_ABSENT, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
@@ -69,6 +71,10 @@ def active_alerts(
     active |= {(ROLL_OVER, subject): STAYS for subject in risk.rollover.alert_subjects(now)}
     for position in state.open_positions():
         active |= {(code, square_off_subject(position)): STAYS for code in (LATE, MISSED)}
+    for position in state.open_positions():
+        if position.owner in state.corporate:
+            active[corporate_actions.CODE, corporate_actions.alert_subject(position)] = STAYS
+        active[corporate_actions.CONTRACT_CODE, corporate_actions.alert_subject(position)] = STAYS
     for position in state.unbound_positions():
         active[UNBOUND, unbound_subject(position)] = STAYS
     for limit in risk.limits.all_limits:

@@ -15,7 +15,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.entries.order_trial import try_order
-from mytrading.core.risk.exits import position_alerts, price_exits
+from mytrading.core.risk.exits import corporate_actions, position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.readiness import is_quote_stale, unpriced_stops
@@ -23,16 +23,18 @@ from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.run_events import HEDGE_PATIENCE_NS, drop_superseded_events
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
+from mytrading.core.risk.state import gone_units, level_copies
 from mytrading.core.risk.state.day_carry import snapshot
 from mytrading.core.risk.state.decision_rows import close_positions, drop_repeated_goals, withdraw_entries
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import adjustment_problem, fold
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import Place, RiskState, is_stale
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
+from mytrading.messages.commands import CloseGoal, HoldStop, PlaceEntry, PriceUnits, SignalDenied, SignalExpired
 from mytrading.messages.control import OrderTrial, OrderTrialResult, StrategySwitch, TradingState
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened
+from mytrading.messages.level_names import ACTION_PREFIX
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,
@@ -99,18 +101,21 @@ class RiskMachine:
             return ()
         if isinstance(message, GoalChanged) and message.goal.unpriced_machine_ns and (rows := self._prices(now)):
             return rows
-        found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
-                 *self.limits.on_position(message, now))  # fmt: skip
+        found = (*self._gone_prices(), *self.runs.on_change(message, now),
+                 *price_exits.on_fill(self.state, message, now), *self.limits.on_position(message, now))  # fmt: skip
         changed = self._then_advance(found, now, settled_too=True)
         return _consistent((*changed, *self.margins.rows_raising_buffer(message, now), *self.rollover.on_time(now)))
 
     def _on_time(self, _fired: TimerFired, now: int) -> tuple[Any, ...]:
-        found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
+        found = (*self._gone_prices(), *self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
                  *price_exits.on_time(self.state, now))  # fmt: skip
         timed = self._then_advance(found, now, settled_too=True)
-        unbound = position_alerts.unbound_alerts(self.state, now)
+        unbound = (*position_alerts.unbound_alerts(self.state, now), *level_copies.copy_due(self.state, now))
         timed = (*timed, *self._prices(now)) if self.state.goals else timed
         return _consistent((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
+
+    def _gone_prices(self) -> list[PriceUnits]:
+        return gone_units.tell_prices(self.state) if self.state.gone else []
 
     def _prices(self, now: int) -> tuple[Any, ...]:
         return price_exits.on_goals(self.state, now)
@@ -118,9 +123,12 @@ class RiskMachine:
     def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
         """Stops, limits and rules of runs first: what ends an intent is known when it is judged."""
         name = quote.instrument
-        limited = tuple(self.limits.on_quote(name, now))
+        judged = tuple(corporate_actions.on_quote(self.state, name, now))
+        if any(isinstance(row, LevelMoved) and row.name.startswith(ACTION_PREFIX) for row in judged):
+            return judged  # nothing else follows from a price that may be another share's
+        limited = (*judged, *self.limits.on_quote(name, now))
         found = (*price_exits.on_quote(self.state, name, now), *limited, *self.runs.on_quote(quote, now))
-        if name in self.state.awaited_instruments and all(isinstance(row, LevelMoved) for row in limited):
+        if name in self.state.awaited_instruments and all(isinstance(row, LevelMoved | HoldStop) for row in limited):
             found = self._then_advance(found, now)
         return drop_superseded_events(drop_repeated_goals(found)) if found else found
 
@@ -346,7 +354,7 @@ class RiskMachine:
         """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""
         busy = map(self.state.busy_instruments, self.environment.accounts())
         names = self.state.awaited_instruments.union(self.rollover.wanted_contracts(), self.runs.series.sources, *busy)
-        return tuple(sorted(names))
+        return tuple(sorted(names | gone_units.unpriced_instruments(self.state)))
 
 
 def _consistent(rows: tuple[Any, ...]) -> tuple[Any, ...]:

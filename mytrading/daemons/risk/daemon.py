@@ -26,10 +26,11 @@ from mytrading.core.risk.state.day_carry import opening_rows
 from mytrading.core.risk.state.decision_rows import drop_repeated_goals
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
+from mytrading.core.risk.state.level_copies import alerts_in, levels_for, restoring_rows
 from mytrading.core.risk.state.lost_covers import bare_legs
 from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
+from mytrading.messages.commands import CloseGoal, PlaceEntry, RiskLevels, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, LimitUse, OrderTrial, OrderTrialResult, StepDone, WantInstruments
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
 from mytrading.messages.level_names import bare_figure_name, hedge_figure_name, stop_level_name
@@ -47,7 +48,7 @@ from mytrading.runtime.daemon.market_tables import CALENDAR, RISK, MarketTables
 from mytrading.runtime.daemon.webhook_files import POLL_S, WebhookFolder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import trade_logger
-from mytrading.runtime.recovery.journal_rebuild import rows_read_by
+from mytrading.runtime.recovery.journal_rebuild import carried_records, rows_read_by
 from mytrading.runtime.supervision.kill_file import KillFile
 
 CLOCK_S = 0.25
@@ -59,6 +60,8 @@ TREND_BARS = 120
 """Bars below which a trend's history is looked for in the feed's store, every `TREND_S` seconds."""
 TREND_S = 10.0
 TREND_DAYS_NS = 8 * DAY
+COPIES_KEPT_NS = 7 * DAY
+"""Market time for which copies of the limits' levels are looked for."""
 TRIED_NS = 30 * SECOND
 TRIAL_WAITS_NS = 2 * SECOND
 """Machine time for which an order that is only asked about is quoted, and for which its first quote is waited for."""
@@ -94,6 +97,7 @@ class RiskManager(MachineDaemon):
         environment, served = self.risk.environment, config.venue.kind is VenueKind.OPENALGO and not self.lock_step
         environment.tables = self._margins.made
         environment.lock_step = self.lock_step
+        environment.copies_levels = not self.lock_step
         environment.exit_patience_ns = round(config.windows.exit_patience * SECOND)
         environment.broker_rules, environment.accepted_brokers = config.broker_rules, config.accepted_brokers
         environment.names_brokers = config.brokers_count
@@ -442,17 +446,37 @@ class RiskManager(MachineDaemon):
     def opening_rows_of_rebuild(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """Return the first rows of a rebuilt journal, made of `records`: the states with which router and gateway began
         their journals of the day. Called in place of a journal that was lost."""
-        return opening_rows(records)
+        return opening_rows(records, self._copied_levels())
+
+    def _copied_levels(self) -> RiskLevels | None:
+        """Return the newest copy of the limits' levels that the router's journal holds, of the last days."""
+        since = iso_day(self.clock.now() - COPIES_KEPT_NS)
+        found = None
+        for row in rows_read_by(self.config, "router", "commands", self.name, since):
+            message = self.decode(row)
+            found = message if isinstance(message, RiskLevels) else found
+        return found
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Return rows that restore what only the lost journal held: stops, worked out from the positions, and limits
-        breached today, read off the alerts sent. `missed` (the rows of other daemons read again) is not needed."""
+        """Return rows that restore what only the lost journal held: stops, worked out from the positions, the limits'
+        levels by their copy, and limits breached today, or halts of any day, read off the alerts sent. `missed` (the
+        rows of other daemons read again) is not needed."""
         now = self.clock.now()
         day = iso_day(now)
-        alerts = (self.decode(row) for row in rows_read_by(self.config, "gateway", "status", self.name, day))
+        restoring = restoring_rows(self.risk.state, levels_for(self._copied_levels(), day), now)
+        gateway = (*carried_records(self.config, "gateway", day),
+                   *rows_read_by(self.config, "gateway", "status", self.name, day))  # fmt: skip
+        alerts = [one for row in gateway for one in alerts_in(self.decode(row), self.name)]
         raised = {(row.code, row.subject) for row in alerts if iso_day(row.first_ns) == day}
+        lasting = {(row.code, row.subject): row for row in alerts}
         reached = [limit for limit in self.risk.limits.all_limits if (limit.kind.value, limit.scope_name) in raised]
+        halts = [
+            limit for limit in self.risk.limits.all_limits
+            if (alert := lasting.get((limit.kind.value, limit.scope_name))) is not None and not alert.cleared
+        ]  # fmt: skip
         return (
+            *restoring,
+            *self.risk.limits.halt_rows(halts, now),
             *restore_stops(self.risk.state, now),
             *drop_repeated_goals(row for limit in reached for row in self.risk.limits.breach_rows(limit, now)),
         )

@@ -24,6 +24,8 @@ from mytrading.runtime.journal.journal import Row
 LOCK_STEP_READS_NS = 200_000_000
 """Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
 
+FIRST_PRICE_NS = 30_000_000_000
+"""Machine time at an open for which the stops of carried shares wait for the first price of their day."""
 RISK_ANSWERS_NS = 1_000_000_000
 """Machine time for which an exit waits for risk's price before its server is asked for a quote."""
 
@@ -78,7 +80,7 @@ def build_order_machine(config: RunConfig, hours: MarketTables | None = None) ->
         asks_orders=has_books and not lock_step,
     )  # fmt: skip
     if limits.asks_quotes:
-        limits = replace(limits, exit_price_patience=RISK_ANSWERS_NS)
+        limits = replace(limits, exit_price_patience=RISK_ANSWERS_NS, first_price_patience=FIRST_PRICE_NS)
     if lock_step:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return FiledOrders(limits, hours or MarketTables(config, keep=False))

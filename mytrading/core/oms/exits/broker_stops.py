@@ -32,6 +32,7 @@ from mytrading.messages.orders import TRIGGER_CROSSED, Order, Position, Protecti
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
+_SHARES = ("NSE:", "BSE:")
 _OURS = "withdrawn"
 """Prefix of the message of a stop that ended because we withdrew it."""
 
@@ -118,7 +119,11 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         # nothing is placed: what ends then is no failure, and the open begins again
         last = oms.state.orders.get(level.order)
         if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
-            oms.change_protection(level, order="", failures=0, triggered_machine_ns=0)
+            level = oms.change_protection(level, order="", failures=0, triggered_machine_ns=0)
+        if level.awaits_price_machine_ns:
+            oms.change_protection(level, awaits_price_machine_ns=0)
+        return
+    if _awaits_operator_or_price(oms, level, position):
         return
     if level.state == "handed":
         if entries.is_closing(oms, level.net, level.strategy):
@@ -135,6 +140,21 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         most = max(abs(seen), abs(sure)) if not leaving else abs(seen) - leaving
         wanted_units = exit_goals.guardable_units(oms, level, abs(seen) - leaving)
         _cover(oms, level, live_stops(oms, level), wanted=wanted_units, most=most)
+
+
+def _awaits_operator_or_price(oms: OrderDecision, level: Protection, position: Position) -> bool:
+    """True while nothing is done for the stop of carried shares: a corporate action may have happened, or the first
+    price of the day, which would tell, has not come yet. What rests stays; an exit takes it away as ever."""
+    if position.product is not Product.CNC or ist_date(position.opened_ns) >= ist_date(oms.now):
+        return False
+    if level.owner in oms.state.held_stops:
+        return True
+    patience = oms.limits.first_price_patience
+    if not patience or level.owner in oms.state.first_priced or not level.instrument.startswith(_SHARES):
+        return False
+    if not level.awaits_price_machine_ns:
+        level = oms.change_protection(level, awaits_price_machine_ns=max(oms.machine, 1))
+    return oms.machine - level.awaits_price_machine_ns < patience
 
 
 def request_move(oms: OrderDecision, level: Protection, move: StopMove) -> None:

@@ -12,6 +12,7 @@ from mytrading.core.oms.evidence import carried_units, missing_units, net_eviden
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
     expiries,
+    gone_units,
     hidden_orders,
     journal_rebuild,
     moved_products,
@@ -48,6 +49,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         if oms.state.begun and not evidence.earlier.trades:  # else the books have not begun the day
             _record_carried(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
+    if oms.state.gone:
+        gone_units.explain_late(oms, read)
     if oms.state.guarding and not evidence.behind:
         broker_stops.on_books(oms, read)
     if oms.state.open_goals and not evidence.behind:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.accounting import position_ledger
 from mytrading.core.oms.evidence import carried_units, missing_units, net_positions
-from mytrading.core.oms.reconcile import expiries, short_delivery, startup
+from mytrading.core.oms.reconcile import expiries, gone_units, short_delivery, startup
 from mytrading.core.oms.state.alert_codes import EventAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
 from mytrading.messages.enums import Confidence, Product, Severity
 from mytrading.messages.keys import NetKey
-from mytrading.messages.orders import Position, PositionAdjusted
+from mytrading.messages.orders import Position
 from mytrading.messages.reports import BooksRead
 
 
@@ -22,16 +21,22 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
     ended_with_its_day = carried > 0 and key.product is Product.MIS
     left = missing_units.net_left_by_orders(oms, key, net, read)
     traded = abs(net_positions.ledger_net(oms.state, key) - left)
-    for position, cut in cuts_of_owners(oms, key, net):
+    cuts = cuts_of_owners(oms, key, net)
+    signed = -1 if sum(position.quantity for position, _ in cuts) > 0 else 1
+    lost = sum(cut for _, cut in cuts)
+    by_trades = lost - min(carried, max(0, lost - traded))
+    told = gone_units.explain(oms, key, signed * by_trades, read) if by_trades else gone_units.Explained()
+    for position, cut in cuts:
         sign = -1 if position.quantity > 0 else 1
         untraded = min(carried, max(0, cut - traded))
         carried, traded = carried - untraded, max(0, traded - cut)
+        found = gone_units.Explained() if untraded else told
         if net_positions.is_settled_by_now(oms, key.instrument):
             expiries.book(oms, position, sign * cut, sign * untraded, read)
         elif ended_with_its_day or oms.is_venue_square_off(key):
-            _book_venue_square_off(oms, position, sign * cut, sign * untraded, read)
+            _book_venue_square_off(oms, position, sign * cut, sign * untraded, found)
         else:
-            _reduce(oms, position, sign * cut, sign * untraded)
+            _reduce(oms, position, sign * cut, sign * untraded, found)
     owned = missing_units.owned_units(oms, key)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
     record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(oms, key, read))
@@ -82,48 +87,30 @@ def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pri
         short_delivery.alert_sold_beyond_held(oms, key, quantity, is_bought_back=False)
 
 
-def _reduce(oms: OrderDecision, position: Position, units: int, untraded: int) -> None:
-    corrected = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
-    oms.record_adjustment(corrected, "correction", units, untraded=untraded)
+def _reduce(oms: OrderDecision, position: Position, units: int, untraded: int, found: gone_units.Explained) -> None:
+    gone_units.take_off(oms, position, units, found, "correction", untraded)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {abs(units)} fewer"
-    oms.alert(EventAlert.POSITION_CORRECTED, Severity.CRITICAL, position.strategy, what)
+    oms.alert(EventAlert.POSITION_CORRECTED, Severity.CRITICAL, position.strategy, f"{what}; {_priced(found)}")
     startup.record_difference(oms, position.account, "corrected", what)
+
+
+def _priced(found: gone_units.Explained) -> str:
+    if found.price:
+        return f"trades that are not ours closed them at {found.price:g}, which counts for the day"
+    return "no trade tells their price: the last one judged counts for the day, marked as a guess"
 
 
 CAUSE = "venue_square_off"
 
 
-def _book_venue_square_off(oms: OrderDecision, position: Position, units: int, untraded: int, read: BooksRead) -> None:
-    """Book that the venue moved a position by `units` (signed); with its profit where its trades are known."""
-    price = _square_off_price(oms, position, units, read)
+def _book_venue_square_off(
+    oms: OrderDecision, position: Position, units: int, untraded: int, found: gone_units.Explained
+) -> None:
+    """Book that the venue moved a position by `units` (signed), with their profit: by its trades, else estimated."""
     what = f"the venue squared off {abs(units)} units of {position.strategy} in {position.instrument}"
-    if price:
-        booked = position_ledger.book_fill(position, units, price, oms.now)
-        if booked.trade:
-            oms.emit(booked.trade)
-        level, text = booked.position, f"{what} at {price:g}; our own square-off had not closed them"
-    else:
-        level = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
-        text = f"{what}, at a price that the trade book does not tell: their profit is not counted"
-    level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
-    oms.emit(
-        PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now, untraded=untraded)
-    )
+    text = f"{what} at {found.price:g}; our own square-off had not closed them"
+    if not found.price:
+        text = f"{what}, at a price that the trade book does not tell: the last one judged counts, marked as a guess"
+    gone_units.take_off(oms, position, units, found, CAUSE, untraded)
     oms.alert(EventAlert.VENUE_SQUARE_OFF, Severity.WARNING, f"{position.strategy} {position.instrument}", text)
     startup.record_difference(oms, position.account, "corrected", what)
-
-
-def _square_off_price(oms: OrderDecision, position: Position, units: int, read: BooksRead) -> float:
-    """The average price of the trades of strangers on this side that no earlier read showed; 0 if they do not fit."""
-    account = position.account
-    fresh = [
-        row
-        for row in read.trades or ()
-        if row.instrument == position.instrument
-        and row.side.sign * units > 0
-        and (account, row.broker_order_id) not in oms.state.by_broker
-        and (seen := oms.state.foreign.get((account, row.broker_order_id))) is not None
-        and oms.machine - seen < 12 * oms.limits.mismatch_gap  # first seen since the venue is about to close
-    ]
-    quantity, value = sum(row.quantity for row in fresh), sum(row.value for row in fresh)
-    return round(value / quantity, 4) if quantity >= abs(units) and value > 0 else 0.0

@@ -186,8 +186,9 @@ class OrderDecision:
             for (of, order, call), began in self.state.calling.items()
         )
 
-    def position(self, order: orders.Order | orders.Goal | orders.Protection) -> orders.Position:
-        """Return the position of the owner of an order, goal or protection; a flat one if it never held any."""
+    def position(self, order: orders.Order | orders.Goal | orders.Protection | orders.Position) -> orders.Position:
+        """Return the present position of the owner of an order, goal, protection or former level; flat if it never held
+        any."""
         owner: OwnerKey = tuple.__new__(OwnerKey, (order.account, order.instrument, order.product, order.strategy))
         return self.state.positions.get(owner) or orders.Position(
             account=order.account, instrument=order.instrument, product=order.product, strategy=order.strategy,
@@ -221,6 +222,10 @@ class OrderDecision:
                 position=level, cause=cause, quantity=units, price=price, at_ns=self.now, untraded=untraded
             )
         )
+
+    def confidence_of(self, position: orders.Position) -> Confidence:
+        """Return the confidence of a position's level; a flat one is never disputed."""
+        return self._confidence(position.net, held=bool(position.quantity))
 
     def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
         """Return the confidence of a position; a flat one is never disputed, as no later read could clear it."""

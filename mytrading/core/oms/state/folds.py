@@ -15,7 +15,7 @@ from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, TABLES, State
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of_day
 from mytrading.messages import account_events, orders
-from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, HoldStop, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
@@ -221,6 +221,8 @@ def _day(state: State, row: DayOpened) -> None:
         day, _, account = text.partition(" ")
         for name in ids:
             state.put(state.earlier, (account, name), midnight_of(day))
+    for hold in row.held_stops:
+        _hold_stop(state, hold)
     _many_sizes(state, row)
     for account, stamps in row.calls.items():
         state.put(state.sent, account, stamps)
@@ -244,6 +246,12 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
         _explain(state, row.position.net, row.untraded)
     if gone := row.quantity if row.cause == "settled" else row.untraded:
         _let_go(state, row.position.net, gone)
+    if row.cause == "corporate_action" or not row.position.open_units:
+        state.drop(state.held_stops, row.position.owner)
+    if row.gone is not None:
+        state.put(state.gone, row.gone.id, row)
+    for name in row.trades:
+        state.put(state.explaining, (row.position.account, name), row.position.instrument)
 
 
 def _let_go(state: State, key: NetKey, units: int) -> None:
@@ -263,6 +271,13 @@ def _agreed(state: State, row: account_events.NetAgreed) -> None:
     state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity)
     if row.at_ns:
         state.put(state.agreed_today, row.net, row.at_ns)
+
+
+def _hold_stop(state: State, row: HoldStop) -> None:
+    """A stop that is held stays so until an operator decided, whatever a risk without memory says later."""
+    state.put(state.first_priced, row.owner, row.id)
+    if row.ratio:
+        state.put(state.held_stops, row.owner, row)
 
 
 def _explain(state: State, key: NetKey, units: int) -> None:
@@ -309,6 +324,7 @@ def _many_sizes(state: State, row: FlattenRequested | DayOpened) -> None:
 
 FOLDS: dict[type, Any] = {
     PlaceEntry: _entered,
+    HoldStop: _hold_stop,
     CloseGoal: _end_baskets,
     WithdrawEntries: _end_baskets,
     ClaimRequested: _sizes,

@@ -74,6 +74,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Time after a refusal before a stop is taken away again for an exit of the same type and price."""
     stop_return: int = 2 * SECOND
     """Time after a refused exit before its stop comes back, unless the next one goes before."""
+    first_price_patience: int = 0
+    """Time for which the stop of carried shares waits for risk's word on the first price of the day; 0: it does not."""
     exit_retry_first: int = 500 * MS
     slow: int = seconds_to_ns(_WINDOWS.slow)
     mismatch_gap: int = seconds_to_ns(_WINDOWS.mismatch_gap)

@@ -17,6 +17,7 @@ from mytrading.core.orders.state_machine import (
     is_untriggered_stop,
 )
 from mytrading.messages import account_events
+from mytrading.messages.commands import HoldStop
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
@@ -193,6 +194,14 @@ class State:
     """Requests of operators that were answered today, by id: none is executed twice."""
     awaited: Table[OwnerKey, UnitsAwaited]
     """Corporate actions of which units are still to come, or that were booked today."""
+    gone: Table[str, PositionAdjusted]
+    """Units of today that went at a price which no trade told, by their id: the newest row of them."""
+    explaining: Table[tuple[str, str], str]
+    """Orders of strangers, by account and broker id, whose trades told the price of units that went: the instrument."""
+    held_stops: Table[OwnerKey, HoldStop]
+    """Owners whose stop is not placed, since a corporate action may have happened."""
+    first_priced: Table[OwnerKey, str]
+    """Owners of carried shares whose first price of the day was judged, by the command that said so."""
     flattens: Table[str, Flatten]
     open_flattens: Table[str, str]
     """Flattens that are not done, with their account."""

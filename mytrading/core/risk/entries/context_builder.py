@@ -68,7 +68,7 @@ class ContextBuilder:
             disbelieved=readiness.disbelieved_price(state, signal, leg, begun),
             history_hole=readiness.history_hole(state, signal, now),
             enabled=state.entries_enabled(signal.strategy),
-            halted=state.halted.get(owner.net, ""),
+            halted=state.halted.get(owner.net, "") or state.why_stop_held(account, leg.instrument),
             confidence=state.confidence(account, leg.instrument),
             session=session,
             holiday=holiday,

@@ -72,7 +72,8 @@ def unsure_stops(state: RiskState, now: int) -> dict[str, str]:
 
 
 def _open(state: RiskState) -> list[Position]:
-    return [position for position in state.open_positions() if position.owner not in state.closing]
+    busy = state.closing | state.corporate.keys()
+    return [position for position in state.open_positions() if position.owner not in busy]
 
 
 def _passed(state: RiskState, position: Position, now: int) -> _Passed | None:

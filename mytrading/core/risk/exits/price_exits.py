@@ -53,7 +53,7 @@ def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
     rows: list[Any] = []
     for key in keys:
         position = state.positions.get(key)
-        if position is None:
+        if position is None or key in state.corporate:
             continue
         armed = key in state.stop_levels and position.held_stop
         level = armed or stop_level(state, key)
@@ -68,7 +68,7 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
     rows: list[Any] = []
     for key, level in state.target_levels.items():
         position = state.positions.get(key) if key[1] == instrument else None
-        if position is None:
+        if position is None or key in state.corporate:
             continue
         level = position.held_target or level
         quote = quote_beyond(state, position, level, now, target=True)
@@ -138,7 +138,7 @@ def on_fill(state: RiskState, message: Any, now: int) -> tuple[Any, ...]:
         return ()
     if bought_back := _uncovered(state, now):
         return tuple(bought_back)
-    if message.client_order_id not in state.issued:
+    if message.client_order_id not in state.issued or message.position.owner in state.corporate:
         return ()
     position = message.position
     level = position.held_stop or stop_level(state, position.owner)

@@ -189,14 +189,19 @@ class Limits:
 
     def on_quote(self, instrument: str, now: int) -> list[Any]:
         """Return the breach rows of limits that the new price of a held instrument makes reached; [] if none."""
-        return self._look(self._money.scopes_of(instrument), now)
+        memory = self._state.memory
+        carried = memory.carried_rows(now) if memory.awaits_carried else []
+        return [*carried, *self._look(self._money.scopes_of(instrument), now)]
 
     def on_position(self, message: Any, now: int) -> list[Any]:
         """Return breach rows of limits that a changed position makes reached, and rows continuing begun flattens."""
         position: Position | None = getattr(message, "position", None)
         if position is None:
             return []
-        return [*self._look([(ACCOUNT, position.account), (STRATEGY, position.strategy)], now), *self._go_on(now)]
+        memory = self._state.memory
+        carried = memory.carried_rows(now) if memory.awaits_carried else []
+        touched = [(ACCOUNT, position.account), (STRATEGY, position.strategy)]
+        return [*carried, *self._look(touched, now), *self._go_on(now)]
 
     def on_time(self, now: int) -> list[Any]:
         """Return rows due by the clock: starting equity, breaches, new peaks, closing prices, unfinished flattens."""
@@ -277,6 +282,12 @@ class Limits:
                 for account in self._accounts(limit)
             ]  # fmt: skip
         return [*rows, *self._follow(limit, now, now)]
+
+    def halt_rows(self, limits: Iterable[Limit], now: int) -> list[LevelMoved]:
+        """Return rows that halt again by these limits, of whatever day, those whose action is a halt."""
+        known = self._state.memory.halts
+        halting = (limit for limit in limits if limit.action is LimitAction.HALT and limit.key not in known)
+        return [LevelMoved(name=level_name(HALT, *limit.key), value=1.0, at_ns=now) for limit in halting]
 
     def _go_on(self, now: int) -> list[Any]:
         """Limits reached today are carried out: late fills are closed too, and nothing waits to be entered."""

@@ -43,6 +43,8 @@ class _Money(msgspec.Struct):
 
     `risk` is what the present round trip loses at its entry's stop (rupees, 0: not known), `began` what was realised
     before it, `brought` what of it is of earlier days. `past_r` sums the trips that ended, `r` is all of the day in R.
+    `gone` is the profit of units that went at a price which the ledger does not have yet, by the last price known.
+    Prices count times `ratio`: shares may have been split overnight, and the ledger does not say so yet.
     `sums` are those of its account and its strategy.
     """
 
@@ -57,11 +59,13 @@ class _Money(msgspec.Struct):
     brought: float = 0.0
     past_r: float = 0.0
     r: float = 0.0
+    gone: float = 0.0
+    ratio: float = 1.0
     sums: tuple[ScopePnl, ...] = ()
 
     @property
     def total(self) -> float:
-        return self.realised + self.unrealised - self.carried
+        return self.realised + self.unrealised + self.gone - self.carried
 
     @property
     def gain(self) -> float:
@@ -184,6 +188,32 @@ class DayPnl:
                 if price is not None and (instrument in self._quotes or not quoted):
                     yield instrument, long, price
 
+    def closing_price(self, instrument: str, *, long: bool) -> float | None:
+        """The last price at which what is long, else short, would have been closed; None while there was none."""
+        return self._price(instrument, long)
+
+    def set_gone(self, key: OwnerKey, rupees: float) -> None:
+        """Set the profit of an owner's units that went and that its position's realised profit does not hold."""
+        money = self._owner(key)
+        money.gone = rupees
+        self.recompute_sums()
+        if self.counts_r:
+            self._count_r(key, money)
+
+    def set_ratio(self, key: OwnerKey, ratio: float) -> None:
+        """Let an owner's units be worth the price times `ratio` (1.0: just the price)."""
+        self._owner(key).ratio = ratio
+        self._reprice(key[1])
+
+    def total_of(self, key: OwnerKey) -> float:
+        """Rupees of profit of an owner today."""
+        return self._owner(key).total
+
+    def unrealised_at(self, key: OwnerKey, price: float | None) -> float:
+        """Unrealised rupees of an owner's position at a price, or as it is now where that is None or no price."""
+        money = self._owner(key)
+        return money.units * (price - money.average) if price is not None and price > 0 else money.unrealised
+
     def unrealised(self) -> dict[OwnerKey, float]:
         """Unrealised rupees of the open positions, by owner."""
         return {key: money.unrealised for key, money in self._owners.items() if money.units}
@@ -226,14 +256,16 @@ class DayPnl:
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
         instrument = position.instrument
         price = self._price(instrument, money.units > 0) if money.units else None
-        money.unrealised = 0.0 if price is None else money.units * (price - money.average)
-        money.former = money.units * (self._former_price(instrument, money.units, money.average) - money.average)
+        money.unrealised = 0.0 if price is None else money.units * (price * money.ratio - money.average)
+        former = self._former_price(instrument, money.units, money.average / money.ratio)
+        money.former = money.units * (former * money.ratio - money.average)
         self.recompute_sums()
         if self.counts_r:
             self._set_risk(key, money, position)
             self._count_r(key, money)
             if not money.units:
-                money.past_r, money.began, money.brought, money.risk = money.r, money.realised, 0.0, 0.0
+                money.past_r, money.began = money.r, money.realised + money.gone
+                money.brought = money.risk = 0.0
 
     def _set_risk(self, key: OwnerKey, money: _Money, position: Position) -> None:
         """Units entered so far lose at the stop of the first entry; a leg without one has that of its owner."""
@@ -249,7 +281,7 @@ class DayPnl:
         base = money.risk or self.r_value
         now = money.past_r
         if base:
-            now += (money.realised - money.began + money.unrealised - money.brought) / base
+            now += (money.realised + money.gone - money.began + money.unrealised - money.brought) / base
         moved, money.r = now - money.r, now
         for scope in scopes_of_owner(key):
             self._in_r[scope] = self._in_r.get(scope, 0.0) + moved
@@ -340,8 +372,9 @@ class DayPnl:
                     mark if former is None else exit_price(units, former),
                 )
             price, earlier = prices[long]
-            money.unrealised = 0.0 if price is None else units * (price - money.average)
-            money.former = 0.0 if earlier is None else units * (earlier - money.average)
+            ratio = money.ratio
+            money.unrealised = 0.0 if price is None else units * (price * ratio - money.average)
+            money.former = 0.0 if earlier is None else units * (earlier * ratio - money.average)
             moved = money.unrealised - before
             gained = max(0.0, money.unrealised - money.former) - max(0.0, before - former_before)
             for total in money.sums:

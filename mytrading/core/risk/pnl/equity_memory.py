@@ -12,6 +12,7 @@ from mytrading.core.time import day_number
 from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
+from mytrading.messages.market import Quote
 
 PREFIX = "limit "
 BASE, PEAK, FIRED, HALT, TIMES, _CARRIED = "base", "peak", "fired", "halt", "times", "carried"
@@ -41,6 +42,10 @@ class EquityMemory:
         """Peaks as they were journaled, and when."""
         self.marked_ns = 0
         self._carried: dict[OwnerKey, float] = {}
+        self._uncarried: set[OwnerKey] = set()
+        """Owners of positions of earlier days of which it is not known what was unrealised when the day began."""
+        self._unjournaled: set[OwnerKey] = set()
+        """Those of which a quote has told it, and no row yet."""
         self.began = -1
         """The day that is remembered, counted from 1970; -1 before any moment is known."""
 
@@ -115,10 +120,46 @@ class EquityMemory:
             account, instrument, product, strategy = rest.split(" ", 3)
             owner = OwnerKey(account, instrument, Product(product), strategy)
             self._carried[owner] = row.value
+            self._uncarried.discard(owner)
+            self._unjournaled.discard(owner)
             self.money.set_carried(owner, row.value)
         elif what in (FIRED, HALT, TIMES):
             self._line(what, rest, row)
         return True
+
+    def await_carried(self, owner: OwnerKey) -> None:
+        """Let the first quote tell what of a position's profit is of earlier days, unless a level of the day says it:
+        after a lost journal of which no copy is left."""
+        if owner not in self._carried:
+            self._uncarried.add(owner)
+
+    @property
+    def awaits_carried(self) -> bool:
+        """True while the carried profit of some position waits for a quote, or for its row."""
+        return bool(self._uncarried or self._unjournaled)
+
+    def carry_by_quote(self, quote: Quote) -> None:
+        """Take the last close in a quote, else its price, as that with which the day began, for positions that wait."""
+        for owner in [key for key in self._uncarried if key.instrument == quote.instrument]:
+            self._carried[owner] = rupees = self.money.unrealised_at(owner, quote.previous_close)
+            self.money.set_carried(owner, rupees)
+            self._uncarried.discard(owner)
+            self._unjournaled.add(owner)
+
+    def keep_total(self, owner: OwnerKey, total: float) -> None:
+        """Set what an owner carries so that its profit of the day is `total`: units or prices changed, its worth did
+        not."""
+        carried = self._carried.get(owner, 0.0) + self.money.total_of(owner) - total
+        self._carried[owner] = carried
+        self.money.set_carried(owner, carried)
+        self._unjournaled.add(owner)
+
+    def carried_rows(self, now: int) -> list[LevelMoved]:
+        """Return the rows for carried profit that a quote told."""
+        return [
+            LevelMoved(name=level_name(_CARRIED, *owner), value=self._carried[owner], at_ns=now)
+            for owner in sorted(self._unjournaled)
+        ]
 
     def _line(self, what: str, rest: str, row: LevelMoved) -> None:
         kind, _, scope = rest.partition(" ")
@@ -142,6 +183,8 @@ class EquityMemory:
         self.money.open_day()
         for table in (self.bases, self.peaks, self.fired, self.halts, self.times, self.journaled, self._carried):
             table.clear()
+        self._uncarried.clear()
+        self._unjournaled.clear()
         self.began = day
 
     def carried_into(self, day: int) -> dict[str, float]:

@@ -185,6 +185,8 @@ class RunBook:
                 self._book(run, leg, position)
                 del run.legs[key]
                 self._reindex(position.instrument)
+            elif run is not None and run.id == run_id_of(position):
+                run.realised += self._late_profit(key, position)
         else:
             run = run or self._begin(position, run_id_of(position))
             if leg is None:
@@ -193,6 +195,11 @@ class RunBook:
             self._book(run, leg, position)
         self._realised[key] = (iso_day(position.updated_ns), position.realised)
         return self._refresh(position.strategy)
+
+    def _late_profit(self, key: OwnerKey, position: Position) -> float:
+        """Rupees that a flat position's price, told late, adds to what its units were booked with on the same day."""
+        known = self._realised.get(key)
+        return position.realised - known[1] if known is not None and known[0] == iso_day(position.updated_ns) else 0.0
 
     def _converted(self, position: Position, source: Position) -> Run | None:
         """Take over units under another product: the leg goes on with the best price and the stop it had."""

@@ -84,7 +84,7 @@ class RunRules:
             return []
         rows: list[Any] = []
         for run, legs in held:
-            if not run.leaving:
+            if not run.leaving and not self._is_held(run):
                 self._judge(run, legs, judged, now, rows)
         if self.series.any:
             rows += self._bars(now)
@@ -106,6 +106,11 @@ class RunRules:
                 rows += self._judge_leg(run, leg, quote, now)
             if leg.best != leg.journaled:
                 rows += self._journal_best(run, leg, now)
+
+    def _is_held(self, run: Run) -> bool:
+        """True while a corporate action in a leg waits for an operator: prices of before say nothing of the run."""
+        held = self._state.corporate
+        return bool(held) and any(key in held for key in run.legs)
 
     def _breach(self, run: Run, now: int) -> Breach | None:
         """The first of the run's rules on its profit that applies now and has not yet."""
@@ -177,7 +182,7 @@ class RunRules:
                 continue
             for breach, legs in due_exit_times(run, self._environment, now):
                 rows += self.events.rows_squaring_off_legs(run, breach, legs, now)
-            if _seems_over(run) and (shown := self._breach(run, now)):
+            if _seems_over(run) and not self._is_held(run) and (shown := self._breach(run, now)):
                 # shown by one quote alone, which no second one confirmed: the last price decides
                 rows += [*self.events.rows_ending_run(run, shown, now, 0), *self._journal_trail(run, now, acts=True)]
             rows += self._journal_trail(run, now)

@@ -11,12 +11,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.risk.state.level_copies import levels_for
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import day_number_of, iso_day
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
+from mytrading.messages.commands import RiskLevels
 from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import ControlOpened, DayOpened, IntentSized, RiskOpened
-from mytrading.messages.level_names import stop_level_name, target_level_name
+from mytrading.messages.level_names import corporate_action_name, stop_level_name, target_level_name
 
 ROLLS_REMEMBERED = 45
 """Days after which a roll that ended is forgotten: the contract it began in is long past."""
@@ -64,6 +66,7 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
         runs=dict(state.runs),
         levels={
             **{name: value for name, value in state.levels.items() if name.endswith(day)},
+            **{corporate_action_name(key): ratio for key, ratio in state.corporate.items() if state.held_units(key)},
             **{stop_level_name(key): level for key, level in state.stop_levels.items()},
             **state.memory.carried_into(day_number_of(day)),
             **{target_level_name(key): level for key, level in state.target_levels.items()},
@@ -84,8 +87,11 @@ def snapshot(state: RiskState, day: str) -> RiskOpened:
     )
 
 
-def opening_rows(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
-    """Return risk's opening row for a lost journal, from the opening rows of router and gateway; () without any."""
+def opening_rows(records: Sequence[Any], copy: RiskLevels | None = None) -> tuple[RiskOpened, ...]:
+    """Return risk's opening row for a lost journal, from the opening rows of router and gateway; () without any.
+
+    The limits' levels are those of the newest `copy`, of this day or an earlier one. Without one, what is carried
+    counts from its first quote on (`EquityMemory.await_carried`)."""
     router = next((row for row in records if isinstance(row, DayOpened)), None)
     control = next((row for row in records if isinstance(row, ControlOpened)), None)
     if router is None and control is None:
@@ -105,5 +111,6 @@ def opening_rows(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
             runs={position.strategy: position.run for position in opened.positions},
             trading=control.trading if control else opened.trading,
             switches=control.switches if control else opened.switches,
+            levels=levels_for(copy, opened.day),
         ),
     )

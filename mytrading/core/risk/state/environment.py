@@ -66,6 +66,8 @@ class RiskEnvironment:
         self.order_accounts: frozenset[str] = frozenset()
         """The accounts whose orders this run can send; empty: all that are asked for."""
         self.lock_step = False
+        self.copies_levels = False
+        """The limits' levels are copied into the router's journal too."""
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")
         self._spots: dict[str, str] = {}

@@ -14,7 +14,7 @@ from mytrading.core.no_price import contradicts_book, stand_in
 from mytrading.core.orders.state_machine import TERMINAL, order_from_command, with_modify
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging_units
-from mytrading.core.risk.state import lost_covers, orphan_hedges
+from mytrading.core.risk.state import gone_units, level_copies, lost_covers, orphan_hedges
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watched_instrument_of
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.inputs import JournalDoubt
@@ -26,7 +26,10 @@ from mytrading.messages.account_events import AccountModeChanged, InstrumentHalt
 from mytrading.messages.commands import (
     ADJUSTMENT_BROKEN,
     CloseGoal,
+    HoldStop,
     PlaceEntry,
+    PriceUnits,
+    RiskLevels,
     SignalDenied,
     SignalExpired,
     WithdrawEntries,
@@ -34,7 +37,7 @@ from mytrading.messages.commands import (
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.level_names import PASSED_PREFIX, STOP_PREFIX, TARGET_PREFIX, owner_of_level
+from mytrading.messages.level_names import ACTION_PREFIX, PASSED_PREFIX, STOP_PREFIX, TARGET_PREFIX, owner_of_level
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,
@@ -448,7 +451,12 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         return
     position = row.position
     key = position.owner
+    if isinstance(row, PositionAdjusted) and row.gone is not None:
+        gone_units.fold_adjusted(state, row)
+    total = state.memory.money.total_of(key)
     before = _put_position(state, position)
+    if key in state.corporate or _is_corporate(row):
+        _settle_corporate(state, row, before, total)
     closer = None
     if isinstance(row, PositionChanged):
         name = row.client_order_id
@@ -472,6 +480,30 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
     if before is not None:
         lost_covers.record_change(state, before, position, row.at_ns)
     _settle_intents(state, position.strategy)
+
+
+def _is_corporate(row: PositionChanged | PositionAdjusted) -> bool:
+    return isinstance(row, PositionAdjusted) and row.cause == "corporate_action"
+
+
+def _settle_corporate(
+    state: RiskState, row: PositionChanged | PositionAdjusted, before: Position | None, total: float
+) -> None:
+    """An operator decided on a corporate action, or the position is flat: prices count as they are. New units and a
+    new average are the same worth, so that the day's profit stays; where he left the average, the price fell."""
+    position, corporate = row.position, _is_corporate(row)
+    if not corporate and position.open_units:
+        return
+    state.corporate.pop(position.owner, None)
+    state.memory.money.set_ratio(position.owner, 1.0)
+    moved = before is None or (before.average_price, before.quantity) != (position.average_price, position.quantity)
+    if corporate and moved:
+        state.memory.keep_total(position.owner, total)
+
+
+def _price_units(state: RiskState, row: PriceUnits) -> None:
+    _remember(state.issued, row.id, None)
+    gone_units.fold_price(state, row)
 
 
 def _put_position(state: RiskState, position: Position) -> Position | None:
@@ -586,6 +618,11 @@ def _level(state: RiskState, row: LevelMoved) -> None:
             del state.target_levels[owner]
     elif (owner := owner_of_level(row.name, STOP_PREFIX)) is not None:
         _stop_level(state, owner, row.value)
+    elif (owner := owner_of_level(row.name, ACTION_PREFIX)) is not None:
+        state.corporate[owner] = row.value
+        state.memory.money.set_ratio(owner, row.value or 1.0)
+        if not row.value:
+            del state.corporate[owner]
     elif (owner := owner_of_level(row.name, PASSED_PREFIX)) is not None:
         state.passed_since[owner] = int(row.value)
         if not row.value:
@@ -679,7 +716,10 @@ def _value(state: RiskState, valued: Quote) -> None:
     if memory.began < 0:
         memory.set_first_day(valued.market_ns)
     stands = bool(state.unpriced) and name in state.unpriced
-    if memory.money.update_quote(valued, state.machine_ns, stands=stands) and (touched := memory.money.scopes_of(name)):
+    taken = memory.money.update_quote(valued, state.machine_ns, stands=stands)
+    if taken and memory.awaits_carried:
+        memory.carry_by_quote(valued)
+    if taken and (touched := memory.money.scopes_of(name)):
         if state.unpriced and (doubtful := state.unpriced_scopes()):
             touched = tuple(scope for scope in touched if scope not in doubtful)
         memory.raise_peaks(touched, valued.market_ns)
@@ -726,6 +766,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.uncovered = {p.owner: (p, sold) for p, sold in row.uncovered}
     lost_covers.restore(state, row.lost_covers)
     state.baskets = {}
+    state.gone, state.corporate, state.first_priced = {}, {}, set()
     state.run_ns = state.stopped_run_ns = 0
     state.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
     state.runs = dict(row.runs)
@@ -734,12 +775,15 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.levels, state.stop_levels, state.stop_instruments, state.target_levels = {}, {}, {}, {}
     for name, value in row.levels.items():
         _level(state, LevelMoved(name=name, value=value, at_ns=0))
+    state.copied = None
     triggers = {p.owner: p.trigger for p in row.protections}
     for position in row.positions:
         owner = position.owner
         held = 0.0 if state.is_hedge(position) else position.held_stop
         state.memory.money.set_entry_stop(owner, held or state.stop_levels.get(owner, 0.0) or triggers.get(owner, 0.0))
         state.memory.money.update_position(position, carried=True)
+        if iso_day(position.opened_ns) < row.day:
+            state.memory.await_carried(owner)
     state.protections = {p.owner: p for p in row.protections}
     state.passed_since = {}
     state.trading = {level.account: level for level in row.trading}
@@ -789,6 +833,9 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     PlaceEntry: _entry,
     CloseGoal: _close,
     WithdrawEntries: lambda state, row: _remember(state.issued, row.id, None),
+    PriceUnits: _price_units,
+    HoldStop: lambda state, row: state.first_priced.add(row.owner),
+    RiskLevels: level_copies.fold_copy,
     SignalDenied: _refused,
     SignalExpired: _refused,
     OrderChanged: _order,

@@ -25,13 +25,14 @@ from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.time import SECOND
 from mytrading.messages.brokers import BrokerRules
+from mytrading.messages.commands import RiskLevels
 from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.journal_rows import LostCover, Rolled
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Goal, Order, Position, Protection, TradeClosed
+from mytrading.messages.orders import Goal, GoneUnits, Order, Position, Protection, TradeClosed
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import StopPlan
 
@@ -150,6 +151,15 @@ class RiskState:
         """Machine time of each question to a broker."""
         self.margin_answers: dict[str, float] = {}
         """Rupees, 0 where the broker gave no figure."""
+        self.corporate: dict[OwnerKey, float] = {}
+        """By what ratio carried shares may have been multiplied overnight; until an operator adjusted them."""
+        self.first_priced: set[OwnerKey] = set()
+        """Owners of carried positions whose first price of the day was judged."""
+        self.gone: dict[str, tuple[GoneUnits, float]] = {}
+        """Units that went today at a price which no trade told and the router has not booked yet, by their id, with the
+        last price known of them (rupees, 0: none)."""
+        self.copied: tuple[RiskLevels, tuple[int, ...]] | None = None
+        """The newest copy of the limits' levels that went out, and the counts by which the next is due."""
         self.rolls: dict[OwnerKey, Rolled] = {}
         self.recovering: set[str] = set()
         self.leaving: dict[str, str] = {}
@@ -372,8 +382,19 @@ class RiskState:
             and position.strategy not in elsewhere
             and not self.risk_watches_stop(key, position)
             and not self.is_hedge(position)
+            and key not in self.corporate
             and not (key in self.stop_levels and not self.broker_of(key.account).broker_stops)
         }
+
+    def held_units(self, key: OwnerKey) -> int:
+        """Return the signed units that an owner holds."""
+        position = self.positions.get(key)
+        return position.open_units if position is not None else 0
+
+    def why_stop_held(self, account: str, instrument: str) -> str:
+        """Return why nothing is entered where a corporate action waits for an operator's word; empty if none does."""
+        waits = any((key.account, key.instrument) == (account, instrument) for key in self.corporate)
+        return f"a corporate action may have happened: `mytrading positions adjust {instrument}`" if waits else ""
 
     def broker_of(self, account: str) -> BrokerRules:
         """Return the row of the table of brokers that holds for an account, by the name its server gave last."""

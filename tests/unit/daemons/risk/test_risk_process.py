@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.time import SECOND, to_ns
+from mytrading.core.time import DAY, SECOND, iso_day, to_ns
 from mytrading.daemons.risk.daemon import RiskManager
 from mytrading.messages.codec import Frame, Header, encode_body
-from mytrading.messages.commands import CloseGoal
+from mytrading.messages.commands import CloseGoal, RiskLevels
 from mytrading.messages.control import (
     KILL,
     Alert,
@@ -38,16 +38,16 @@ from mytrading.messages.enums import (
     TradingLevel,
 )
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.journal_rows import FileTaken
+from mytrading.messages.journal_rows import DayOpened, FileTaken, LevelMoved
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.reports import Funds
-from mytrading.messages.run_config import VenueKind
+from mytrading.messages.run_config import StrategyRun, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.messages.streams import STEP_TOPIC, TRIAL_TOPIC
 from mytrading.runtime.daemon.live_files import CODE
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
-from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, Entry, Journal
 from tests.kit.margin_tables import TODAY
 from tests.kit.project import ROOT
 from tests.kit.run_configs import run_config
@@ -334,3 +334,31 @@ def test_signal_in_lock_step_waits_for_the_quotes_of_its_step_and_for_the_engine
     engine.close()
     risk.teardown()
     risk.context.destroy(linger=0)
+
+
+def test_lost_journal_finds_levels_in_the_routers_and_a_halt_of_yesterday_in_the_gateways(
+    risk: RiskManager,
+) -> None:
+    now = risk.clock.now()
+    today, before = iso_day(now), iso_day(now - DAY)
+    peak, base = "limit peak account paper", "limit base paper"
+    old = RiskLevels(day=before, levels={base: 1.0}, following={base: 990_000.0, peak: 1_000_000.0}, at_ns=now - DAY)
+    alert = Alert(
+        code="DRAWDOWN", severity=Severity.CRITICAL, subject="strategy S", message="", daemon="risk",
+        first_ns=now - DAY, last_ns=now,
+    )  # fmt: skip
+    for daemon, stream, row in (("router", "commands", old), ("gateway", "status", alert)):
+        journal = Journal(risk.config.journal_dir(daemon), daemon, before)
+        journal.append([Entry(INPUT, stream, encode_body(row), "risk", 1, 1, b"hash5678", now, 1)], now, 1)
+        journal.close()
+    (opened,) = risk.opening_rows_of_rebuild([DayOpened(day=today)])
+    assert opened.levels == {base: 990_000.0, peak: 1_000_000.0}
+    run = StrategyRun(
+        name="S", file="s.py", symbols=("NSE:SBIN",), long=None, short=None, max_drawdown=0.02,
+        limit_action=LimitAction.HALT,
+    )  # fmt: skip
+    risk.risk.update_strategies([run])
+    risk.record([opened])
+    rows = risk.rows_after_rebuild(())
+    halts = [one.name for one in rows if isinstance(one, LevelMoved) and one.name.startswith("limit halt")]
+    assert halts == ["limit halt DRAWDOWN strategy S"]

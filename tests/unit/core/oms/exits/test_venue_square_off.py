@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from mytrading.core.gateway.outcomes import result_of
 from mytrading.core.oms import OmsLimits
 from mytrading.core.orders.state_machine import ModifyRules
+from mytrading.messages.commands import PriceUnits
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order, PositionAdjusted, RequestAnswered, TradeClosed
 from mytrading.messages.reports import ReadRequest
@@ -229,15 +230,18 @@ def test_fills_of_the_venue_are_booked_as_such_with_their_profit(bench: OrderBen
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
-def test_units_count_and_profit_does_not_where_the_trade_book_tells_no_price(bench: OrderBench) -> None:
+def test_profit_waits_for_the_price_of_risk_where_the_trade_book_tells_none(bench: OrderBench) -> None:
     bench.tick(26 * SECOND)
     venue_closes(bench)
     for _ in range(8):
         bench.tick(3 * SECOND)
         known = tuple(row for row in bench.broker.books(bench.time).trades or () if row.side is Side.BUY)
         bench.read(trades=known)
-    assert (bench.position().quantity, bench.position().realised) == (0, 0.0)
-    assert "is not counted" in next(alert.message for alert in bench.alerts if alert.code == "VENUE_SQUARE_OFF")
+    assert (bench.position().quantity, bench.position().realised_estimated) == (0, True)
+    assert "marked as a guess" in next(alert.message for alert in bench.alerts if alert.code == "VENUE_SQUARE_OFF")
+    (gone,) = bench.machine.state.gone
+    bench.step(PriceUnits(id="p1", gone=gone, account="main", price=104.0))
+    assert (bench.position().realised, bench.position().realised_estimated) == (200.0, True), "50 units, 4 rupees each"
 
 
 def test_books_are_asked_for_until_the_venue_has_closed(bench: OrderBench) -> None:
