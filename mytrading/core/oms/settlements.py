@@ -224,7 +224,7 @@ def _book_gone(oms: OrderDecision, request: SettleRequested, position: Position)
 
 def _plan_adjust(oms: OrderDecision, request: AdjustRequested, read: BooksRead) -> Planned:
     problem, position = _held(oms, request)
-    problem = problem or _why_no_action(request)
+    problem = problem or _why_no_action(oms, request)
     if problem or position is None:
         return Planned(problem)
     awaited = oms.state.awaited.get(request.owner)
@@ -243,10 +243,12 @@ def _plan_adjust(oms: OrderDecision, request: AdjustRequested, read: BooksRead) 
     return _plan_action(oms, request, position, net, spare)
 
 
-def _why_no_action(request: AdjustRequested) -> str:
+def _why_no_action(oms: OrderDecision, request: AdjustRequested) -> str:
     if not request.instrument.startswith(_SHARES):
         what = "futures and options are adjusted by new lots and strikes under new names"
         return f"{what}: settle the old contract (`positions settle`) and claim the new one (`positions claim`)"
+    if request.new == request.old >= 1 and request.owner in oms.state.held_stops:
+        return ""  # nothing happened: the price fell, and the stop that was held counts again
     if min(request.new, request.old) < 1 or request.new == request.old:
         return f"expected a ratio such as 2 or 3/2, new shares for old ones, found {request.new}/{request.old}"
     return ""

@@ -90,8 +90,9 @@ def _text(position: Position, close: float, quote: Quote, ratio: float) -> str:
         f"{name} stands at {quote.ltp:g}{before}, our last close was {close:g}: about 1/{ratio:g} of it. A split or a "
         f"bonus may have happened, or the price fell. The stop of {position.strategy} is not placed, no level closes "
         f"its {position.open_units} units, the day's loss counts the price times {ratio:g}, nothing is entered: look "
-        f"at the exchange's notices. A split or bonus: `mytrading positions adjust {name}`; a fall: nothing guards it, "
-        f"close it with `mytrading positions close {name}`"
+        f"at the exchange's notices. A split or bonus: `mytrading positions adjust {name} --ratio {ratio:g}`; a fall: "
+        f"nothing guards it, `mytrading positions adjust {name} --ratio 1` places the stop, or close it with "
+        f"`mytrading positions close {name}`"
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from mytrading.core.oms.settlements import PATIENCE
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.commands import HoldStop
 from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import Call, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.orders import RequestAnswered, TradeClosed
@@ -274,6 +275,18 @@ def test_adjustment_that_no_such_action_explains_is_refused(fields: dict[str, An
     bench = carried(SHARE, Product.CNC)
     refused = adjust(bench, **fields)
     assert not refused.ok and said in refused.message and held(bench, SHARE, Product.CNC) == (50, 100.0)
+
+
+def test_ratio_of_one_says_that_the_price_fell_and_ends_the_hold_of_a_stop() -> None:
+    bench = carried(SHARE, Product.CNC)
+    owner = bench.machine.positions()[0].owner
+    bench.step(HoldStop(id="h1", **owner._asdict(), ratio=2.0))
+    assert owner in bench.machine.state.held_stops
+    done = adjust(bench, new=1, old=1)
+    assert done.ok, done.message
+    assert owner not in bench.machine.state.held_stops
+    assert held(bench, SHARE, Product.CNC) == (50, 100.0)
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 def test_future_is_not_adjusted_but_named() -> None:
