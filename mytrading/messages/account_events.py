@@ -77,6 +77,22 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
         return self.contradicted or self.unproven
 
 
+class HeldShort(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="held_short"):
+    """The newest read shows `shown` (signed units) of a key: `missing` units of strategies fewer than our ledger, and
+    no order under way can have taken them.
+
+    First so in a read that ended at `since_machine_ns`. No exit is sent for them for a while. `missing` 0 ends it.
+    """
+
+    account: str
+    instrument: str
+    product: Product
+    missing: int
+    shown: int
+    since_machine_ns: int
+    at_ns: int
+
+
 class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="net_agreed"):
     """The broker's net of a key was ours; `quantity`: what strategies hold of it, where that is not what they held when
     the two last agreed."""

@@ -12,6 +12,7 @@ from mytrading.messages.account_events import (
     EntriesStopped,
     EntryChurned,
     ForeignSeen,
+    HeldShort,
     InstrumentHalted,
     MismatchSeen,
     NetAgreed,
@@ -417,5 +418,5 @@ OrderMessage = (
     OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
-    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed
+    | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | HeldShort
 )  # fmt: skip

@@ -42,8 +42,13 @@ def _recovering(state: State) -> list[str]:
 
 
 def _held_back(state: State) -> list[str]:
-    """Accounts with an exit or stop that waits for the books or, after a lost journal, for orders without owner."""
-    goals = [g for g in state.unfinished_goals() if g.waits_machine_ns or g.elsewhere or state.books_lost(g.account)]
+    """Accounts with an exit or stop that waits for the books, of which they lack units or, after a lost journal, for
+    orders without owner."""
+    goals = [
+        goal
+        for goal in state.unfinished_goals()
+        if goal.waits_machine_ns or goal.elsewhere or goal.net in state.short or state.books_lost(goal.account)
+    ]
     guards = state.open_protections()
     levels = [
         level for level in guards if level.waits_machine_ns or (level.awaits_units_machine_ns and not level.doubted)

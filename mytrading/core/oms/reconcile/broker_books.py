@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions, unread_rows
+from mytrading.core.oms.evidence import held_bounds, missing_units, net_evidence, net_positions, unread_rows
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
     journal_rebuild,
@@ -41,6 +41,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
+        held_bounds.note_missing_units(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
     if oms.state.guarding and not evidence.behind:
         broker_stops.on_books(oms, read)
@@ -180,6 +181,8 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
         net = net_positions.net_with_unlisted(oms, key, broker.get(key, 0))
         if _quiet(oms, key, read):
             _compare_key(oms, key, net, read)
+        elif (left := _net_beside_orders(oms, key, net, read)) is not None:
+            _compare_key(oms, key, left, read)
         elif _awaits_bearing_out(oms, key, read):
             _compare_unmanaged(oms, key, net, read)
         elif net == broker.get(key) == missing_units.owned_units(oms, key) != 0 and not state.agreed.get(key):
@@ -212,6 +215,16 @@ def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead
             )
             _keep(oms, moved.key, mismatch, what, unproven=True)
     return seeming
+
+
+def _net_beside_orders(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> int | None:
+    """The most that is left of a key if all that orders under way may have taken of it was taken before the read; None
+    if that explains what the broker's net lacks, or the read is from before our last order event there."""
+    if (oms.state.touched.get(key) or 0) >= read.began_machine_ns:
+        return None
+    sign, moving = 1 if missing_units.owned_units(oms, key) > 0 else -1, held_bounds.units_under_way(oms, key)
+    left = net + (moving.sold if sign > 0 else -moving.bought)
+    return left if missing_units.takes_from_owners(oms, key, left) else None
 
 
 def _is_news(oms: OrderDecision, key: NetKey, net: int) -> bool:

@@ -61,6 +61,8 @@ def _order(state: State, row: orders.OrderChanged) -> None:
     before = state.put_order(order, key)
     if state.touched.get(key) != machine_ns:
         state.put(state.touched, key, machine_ns)
+    if order.filled != (before.filled if before is not None else 0):
+        state.put(state.filled_at, key, machine_ns)
     evidence = order.evidence
     if before is not None or order.state is OrderState.SUBMITTED or evidence.cancel.out or evidence.modify.out:
         _count_call(state, before, row)
@@ -278,6 +280,7 @@ FOLDS: dict[type, Any] = {
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
     account_events.NetAgreed: lambda state, row: state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity),
+    account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.missing),
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared

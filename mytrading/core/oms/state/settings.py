@@ -68,6 +68,9 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Time for which it then waits for that quote, before it goes at the near edge of the band."""
     asks_quotes: bool = False
     """The router asks servers for quotes; where it does not, the edge follows at once."""
+    held_back: int = 20 * SECOND
+    """Time for which an exit of units that the position book lacks, or the end of an order whose filled units nothing
+    names, waits for books that agree."""
     exit_same_again: int = 60 * SECOND
     """Time after a refusal before a stop is taken away again for an exit of the same type and price."""
     stop_return: int = 2 * SECOND

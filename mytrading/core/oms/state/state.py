@@ -146,6 +146,10 @@ class State:
     A basket whose last legs were commanded stands here without any, so that these have room before others."""
     agreed: Table[NetKey, int]
     """Keys of which a read has shown what strategies hold, with the signed units at that time."""
+    short: Table[NetKey, account_events.HeldShort]
+    """Keys of which the newest read of the position book lacks units of strategies."""
+    filled_at: Table[NetKey, int]
+    """Machine time at which an order of a key was last known to have filled more: a read begun before says nothing."""
     names: Table[NetKey, account_events.ProductNamed]
     """Names that the broker's books have for products of ours, learnt from our own fills."""
     shown_first: Table[NetKey, Product]
