@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import Product
 from mytrading.messages.keys import NetKeyed
 from mytrading.messages.reports import BrokerOrder
 
 
 class UnmanagedChanged(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
-    """A net position beyond all owners' since `since_ns`, at the broker's average price; touched only if claimed."""
+    """A net position beyond all owners' since `since_ns`, at the broker's average price; touched only if claimed.
+
+    `carried` (signed units) are those among what is added that no trade of today explains: the day began with them.
+    """
 
     account: str
     instrument: str
@@ -19,6 +23,7 @@ class UnmanagedChanged(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
     since_ns: int = 0
     average_price: float = 0.0
+    carried: int = 0
 
 
 class InstrumentHalted(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
@@ -58,7 +63,11 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     """A read disagreed with our books once (`broker` is its net quantity); acted on only if the next read agrees.
 
     `contradicted`: the next read agreed, but another book did not, so nothing was done; nor was it where what the read
-    lacks is `unproven` to be gone.
+    lacks is `unproven` to be gone, or what it shows without an owner is unproven to be there.
+
+    `beyond` are signed units of the instrument that neither trades of today nor carried units explained then;
+    `carried` those of them that stood there before anything of ours filled today, or in the first read of the day, or
+    moved along with our fills.
     """
 
     account: str
@@ -70,6 +79,8 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     cleared: bool = False
     contradicted: bool = False
     unproven: bool = False
+    beyond: int = 0
+    carried: int = 0
 
     @property
     def is_kept(self) -> bool:
@@ -143,13 +154,25 @@ class EmptyBooksSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
     """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`; no later call made them.
 
-    Without `ids` the book held nothing new. `rows` are the orders as they stood there.
+    Without `ids` the book held nothing new. `rows` are the orders as they stood there. `positions`: it is the first
+    read of the day that brought the position book too.
     """
 
     account: str
     ids: tuple[str, ...]
     machine_ns: int
     rows: tuple[BrokerOrder, ...] = ()
+    positions: bool = False
+
+
+class ClaimWaits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim_waits"):
+    """A claim of unmanaged units waits for a read begun after `machine_ns` in which positions and trades agree; `over`:
+    it was decided."""
+
+    request: ClaimRequested
+    machine_ns: int
+    at_ns: int
+    over: bool = False
 
 
 class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entry_churned"):

@@ -8,6 +8,7 @@ from mytrading.messages.account_events import (
     AccountBrokerChanged,
     AccountModeChanged,
     CarriedShown,
+    ClaimWaits,
     EmptyBooksSeen,
     EntriesStopped,
     EntryChurned,
@@ -419,4 +420,5 @@ OrderMessage = (
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
     | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | HeldShort
+    | ClaimWaits
 )  # fmt: skip

@@ -33,7 +33,15 @@ def is_idle(state: State) -> bool:
 
 def has_timed_work(state: State) -> bool:
     """True if something waits for time to pass, such as an unanswered call; guarding stops do not count."""
-    tables = (state.waiting, state.restless, state.open_goals, state.mismatches, state.open_flattens, state.stopped)
+    tables = (
+        state.waiting,
+        state.restless,
+        state.open_goals,
+        state.mismatches,
+        state.open_flattens,
+        state.stopped,
+        state.claims,
+    )
     return any(tables) or bool(_recovering(state))
 
 
@@ -60,6 +68,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     """Handle a timer: end what has expired, give up calls without an answer, request the reads that orders wait for."""
     entries.lift_churn_stops(oms)
     operator_requests.refuse_overtaken_requests(oms)
+    operator_requests.refuse_late_claims(oms)
     due: dict[str, tuple[int, bool]] = {}
     """By account, how often to read, and whether positions too."""
     for name in sorted(oms.state.restless):
@@ -78,7 +87,8 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     for account in oms.state.open_flattens.sorted_values():
         if not oms.is_cancel_unanswered(account):
             due[account] = (oms.limits.chase_reads, True)
-    for account in (*_recovering(oms.state), *_held_back(oms.state)):
+    claimed = [row.request.account for row in oms.state.claims.sorted_values()]
+    for account in (*_recovering(oms.state), *_held_back(oms.state), *claimed):
         due[account] = (oms.limits.chase_reads, True)
     for key in oms.state.owners:
         if oms.is_venue_square_off(key):  # what the venue closes by the clock
@@ -182,7 +192,8 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
         goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
-        unmanaged=tuple(state.unmanaged.sorted_values()), halted=tuple(state.halted.sorted_values()),
+        unmanaged=tuple(replace(row, carried=0) for row in state.unmanaged.sorted_values()),
+        halted=tuple(state.halted.sorted_values()),
         wrong_mode=tuple(state.wrong_mode.sorted_values()),
         flattens=tuple(level for level in state.flattens.sorted_values() if level.state != "done"),
         mismatches=tuple(state.mismatches.sorted_values()), trading=tuple(state.trading.sorted_values()),

@@ -15,7 +15,13 @@ from mytrading.core.oms.active_alerts import Unguarded, active_alerts
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
 from mytrading.core.oms.placing import dispatch, entries
-from mytrading.core.oms.reconcile import broker_books, call_outcomes, journal_rebuild, order_updates
+from mytrading.core.oms.reconcile import (
+    broker_books,
+    call_outcomes,
+    journal_rebuild,
+    moved_products,
+    order_updates,
+)
 from mytrading.core.oms.state.decision import ALWAYS_OPEN, NEVER_SQUARES_OFF, IsOpen, OrderDecision, SquaresOff
 from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
@@ -202,6 +208,12 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
+def _books_read(oms: OrderDecision, read: BooksRead) -> None:
+    broker_books.on_books(oms, read)
+    if oms.state.claims and read.account not in oms.state.wrong_mode:
+        operator_requests.settle_claims(oms, moved_products.with_our_products(oms, read))
+
+
 def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
     name, known = message.account, oms.state.brokers.get(message.account) or ""
     if message.broker and message.broker != known and not (known and message.broker == UNNAMED):
@@ -233,6 +245,6 @@ _HANDLERS: dict[type, Handler] = {
     ModeSeen: _mode_seen,
     CallOutcome: call_outcomes.on_outcome,
     OrderReport: order_updates.on_report,
-    BooksRead: broker_books.on_books,
+    BooksRead: _books_read,
     TimerFired: housekeeping.on_timer,
 }

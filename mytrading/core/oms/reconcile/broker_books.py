@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import held_bounds, missing_units, net_evidence, net_positions, unread_rows
+from mytrading.core.oms.evidence import (
+    held_bounds,
+    missing_units,
+    net_evidence,
+    net_positions,
+    unowned_units,
+    unread_rows,
+)
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
     journal_rebuild,
@@ -41,6 +48,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
+        _note_first_positions(oms, read)
         held_bounds.note_missing_units(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
     if oms.state.guarding and not evidence.behind:
@@ -164,6 +172,11 @@ def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -
         oms.request_read(read.account, "foreign fill", positions=True)
 
 
+def _note_first_positions(oms: OrderDecision, read: BooksRead) -> None:
+    if read.account not in oms.state.compared:
+        oms.emit(ForeignSeen(account=read.account, ids=(), machine_ns=read.ended_machine_ns, positions=True))
+
+
 def _compare(oms: OrderDecision, read: BooksRead) -> None:
     state = oms.state
     broker: dict[NetKey, int] = {}
@@ -271,9 +284,11 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         if not missing_units.takes_from_owners(oms, key, net):
             if not read.positions and not mismatch.read:
                 return  # two empty books prove nothing
-            if _stands_still(oms, key, net, read) and read.began_machine_ns - mismatch.machine_ns < oms.limits.slow:
-                return
-            _correct(oms, key, mismatch, net, read)
+            _take_surplus(oms, key, mismatch, net, read)
+        elif _is_carried_by_nobody(oms, key, net, read):
+            _clear(oms, mismatch)
+            beyond = net - net_positions.ledger_net(oms.state, key)
+            position_corrections.record_unmanaged(oms, key, _unmanaged(oms, key) + beyond, 0.0, beyond)
         elif not mismatch.read or not missing_units.is_whole(oms, key.account, read):
             _take_what_was_closed(oms, key, mismatch, read)
         elif net_positions.trade_book_contradicts_net(oms, key, read):
@@ -345,9 +360,61 @@ def _take_what_was_closed(oms: OrderDecision, key: NetKey, mismatch: MismatchSee
         position_corrections.correct_positions(oms, key, left, read)
 
 
+def _is_carried_by_nobody(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
+    """True if the net, of the other side than ours, is ours and units that nobody knew of when the day began with none
+    of ours in the instrument."""
+    beyond = net - net_positions.ledger_net(oms.state, key)
+    known = oms.state.mismatches.get(key)
+    if known is None or known.carried != beyond or oms.state.begun.get((key.account, key.instrument)):
+        return False
+    if net * missing_units.owned_units(oms, key) >= 0:
+        return False
+    return unowned_units.unexplained_units(oms, key, read) == beyond
+
+
+def _unmanaged(oms: OrderDecision, key: NetKey) -> int:
+    found = oms.state.unmanaged.get(key)
+    return found.quantity if found is not None else 0
+
+
+def _take_surplus(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int, read: BooksRead) -> None:
+    """Take units beyond what strategies own for nobody's where today's trades or carried units explain them; else keep
+    the dispute: a position book that stands still shows units that left already."""
+    surplus, before = net - missing_units.owned_units(oms, key), _unmanaged(oms, key)
+    adds = abs(surplus) > abs(before) or surplus * before < 0
+    beyond = unowned_units.unexplained_units(oms, key, read) if adds else 0
+    if not beyond or beyond * surplus < 0:
+        soon = read.began_machine_ns - mismatch.machine_ns < oms.limits.slow
+        if not (soon and _stands_still(oms, key, net, read)):
+            _correct(oms, key, mismatch, net, read)
+    elif unowned_units.was_carried(oms, key, beyond):
+        _clear(oms, mismatch)
+        position_corrections.correct_positions(oms, key, net, read, beyond)
+    else:
+        _keep_unexplained(oms, key, mismatch, beyond)
+
+
+def _keep_unexplained(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, beyond: int) -> None:
+    changed = msgspec.structs.replace(mismatch, unproven=True)
+    if changed == mismatch:
+        return
+    oms.emit(changed)
+    shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}; {beyond} of it have no owner"
+    what = f"{shown}, and neither trades of today nor carried units explain them: they may have left already"
+    cure = "nobody can claim or close them here; look at the broker, and close at its terminal what is really held"
+    _alert_dispute(oms, key, f"{what}; {cure}")
+
+
 def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    source = read.id if _is_answer(read) else ""
-    oms.emit(MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns))
+    source, known = read.id if _is_answer(read) else "", oms.state.mismatches.get(key)
+    beyond = unowned_units.unexplained_units(oms, key, read) or 0
+    moved_along = known is not None and known.broker != net and known.beyond == beyond
+    before = moved_along or read.account not in oms.state.compared or unowned_units.was_carried(oms, key, beyond)
+    carried = beyond if before else known.carried if known is not None else 0
+    row = MismatchSeen(
+        **key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns, beyond=beyond, carried=carried
+    )
+    oms.emit(row)
     _mark(oms, key, Confidence.DISPUTED)
     if oms.state.owner_positions(key):
         what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
@@ -365,22 +432,19 @@ def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str, **
     if mismatch.is_kept:
         return
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, {what}"
+    if mismatch.broker * (owned := missing_units.owned_units(oms, key)) < 0:
+        shown = f"{shown}; {mismatch.broker - owned} there have no owner and no stop: close them at the terminal"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
     _alert_dispute(oms, key, f"{shown}; ours stays with its stop; {cure}")
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
-    oms.alert(StateAlert.POSITION_DISPUTED, severity, dispute_alert_subject(key), text)
+    oms.alert(StateAlert.POSITION_DISPUTED, severity, position_corrections.alert_subject(key), text)
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
     oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False, unproven=False))
     _mark(oms, mismatch.net, Confidence.CONFIRMED)
-
-
-def dispute_alert_subject(key: NetKey) -> str:
-    """Return the alert subject of a net position key whose books disagree."""
-    return f"{key.account} {key.instrument} {key.product}"
 
 
 def _mark(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:

@@ -138,6 +138,8 @@ def _relearned(state: State, row: JournalRelearned) -> None:
 
 def _foreign(state: State, row: account_events.ForeignSeen) -> None:
     state.put(state.books, row.account, 1)
+    if row.positions:
+        state.put(state.compared, row.account, 1)
     for name in row.ids:
         state.put(state.foreign, (row.account, name), row.machine_ns)
     for foreign in row.rows:
@@ -217,6 +219,14 @@ def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
         _explain(state, row.source.net, -row.quantity)
 
 
+def _unmanaged(state: State, row: account_events.UnmanagedChanged) -> None:
+    state.put_or_drop(state.unmanaged, row.net, row, row.quantity)
+    if row.carried:
+        place = (row.account, row.instrument)
+        state.put(state.begun, place, (state.begun.get(place) or 0) + row.carried)
+        _explain(state, row.net, row.carried)
+
+
 def _explain(state: State, key: NetKey, units: int) -> None:
     state.put(state.unexplained, key, (state.unexplained.get(key) or 0) + units)
 
@@ -270,7 +280,8 @@ FOLDS: dict[type, Any] = {
     orders.PositionAdjusted: _adjusted,
     orders.GoalChanged: _goal,
     orders.ProtectionChanged: _protection,
-    account_events.UnmanagedChanged: lambda state, row: state.put_or_drop(state.unmanaged, row.net, row, row.quantity),
+    account_events.UnmanagedChanged: _unmanaged,
+    account_events.ClaimWaits: lambda state, row: state.put_or_drop(state.claims, row.request.id, row, not row.over),
     account_events.InstrumentHalted: lambda state, row: state.put_or_drop(state.halted, row.net, row, row.halted),
     account_events.AccountModeChanged: _mode,
     account_events.AccountBrokerChanged: lambda state, row: state.put(state.brokers, row.account, row.broker),

@@ -79,6 +79,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     slow: int = seconds_to_ns(_WINDOWS.slow)
     mismatch_gap: int = seconds_to_ns(_WINDOWS.mismatch_gap)
     """Two reads that correct a position lie at least this far apart."""
+    claim_patience: int = 12 * SECOND
+    """Time for which a claim waits for a read in which positions and trades agree, before it is refused."""
     name_within: int = 5 * SECOND
     """Market time after our first fill in which nobody converts it: a read of then tells a name of its product."""
     mode_first: bool = True

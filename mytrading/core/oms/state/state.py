@@ -107,6 +107,8 @@ class State:
     foreign: Table[tuple[str, str], int]
     books: Table[str, int]
     """Accounts whose order book has been read today."""
+    compared: Table[str, int]
+    """Accounts whose position book has been read today."""
     sent: Table[str, tuple[int, ...]]
     """Ends of an account's calls that may still count in its rate: ascending machine ns."""
     paused: Table[str, int]
@@ -174,6 +176,8 @@ class State:
     """The slices of each parent."""
     withdrawn: Table[tuple[str, str], int]
     """Market time at which an entry of an account and instrument last ended by a cancel of ours."""
+    claims: Table[str, account_events.ClaimWaits]
+    """Claims that wait for a read, by request."""
     churned: Table[str, tuple[tuple[str, int], ...]]
     """Instruments and market times of entries that left soon after, by account."""
     stopped: Table[tuple[str, str], account_events.EntriesStopped]
