@@ -65,12 +65,14 @@ def _traded(row: BrokerOrder) -> int:
 
 
 def was_carried(oms: OrderDecision, key: NetKey, units: int) -> bool:
-    """True if units that nothing explains were there before anything of ours filled in the instrument today, as far as
-    the dispute about the key tells: nothing that we sold can be what a book still shows."""
-    if not net_positions.filled_today(oms, key):
+    """True if units (signed) that nothing explains stood there when the day began: before anything of ours filled in
+    the instrument, or at the first look, or no read of today has agreed on the key yet, and fewer of ours were closed
+    since than a book that stands still could show."""
+    filled, mismatch = net_positions.filled_today(oms, key), oms.state.mismatches.get(key)
+    if not filled or (mismatch is not None and mismatch.carried == units):
         return True
-    mismatch = oms.state.mismatches.get(key)
-    return mismatch is not None and mismatch.carried == units
+    closed = sum(order.filled for order in filled if order.side.sign * units < 0)
+    return key not in oms.state.agreed_today and closed < abs(units)
 
 
 def books_agree(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:

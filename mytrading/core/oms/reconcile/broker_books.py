@@ -275,7 +275,8 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             _clear(oms, mismatch)
         owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
         shown = net_positions.broker_net(key, read)
-        if owned != agreed and (not owned or shown == net):
+        news = owned != agreed or (owned and key not in oms.state.agreed_today)
+        if news and (not owned or shown == net):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
     if mismatch is None or mismatch.broker != net or (not mismatch.read and _is_answer(read)):

@@ -252,6 +252,12 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
         state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
+def _agreed(state: State, row: account_events.NetAgreed) -> None:
+    state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity)
+    if row.at_ns:  # what the day before brings bears no time
+        state.put(state.agreed_today, row.net, 1)
+
+
 def _named(state: State, row: account_events.ProductNamed) -> None:
     if row.first:
         state.put(state.shown_first, row.net, row.shown)
@@ -290,7 +296,7 @@ FOLDS: dict[type, Any] = {
     account_events.CarriedShown: lambda state, row: state.put_or_drop(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
-    account_events.NetAgreed: lambda state, row: state.put_or_drop(state.agreed, row.net, row.quantity, row.quantity),
+    account_events.NetAgreed: _agreed,
     account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.missing),
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(

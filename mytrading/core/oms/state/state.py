@@ -152,6 +152,8 @@ class State:
     """Keys of which the newest read of the position book lacks units of strategies."""
     filled_at: Table[NetKey, int]
     """Machine time at which an order of a key was last known to have filled more: a read begun before says nothing."""
+    agreed_today: Table[NetKey, int]
+    """Keys of which a read of today has shown what strategies hold."""
     names: Table[NetKey, account_events.ProductNamed]
     """Names that the broker's books have for products of ours, learnt from our own fills."""
     shown_first: Table[NetKey, Product]

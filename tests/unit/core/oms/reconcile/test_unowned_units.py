@@ -187,6 +187,27 @@ def test_units_of_the_evening_beside_an_exit_at_the_first_moment_of_the_day_had_
     assert unmanaged(bench) == 75 and not bench.machine.state.mismatches
 
 
+def test_units_of_the_evening_beside_an_entry_that_filled_before_any_read_agreed_had_no_end(bench: OrderBench) -> None:
+    bench.enter("e1", 25)
+    placed = bench.accept()
+    bench.read()
+    bench.broker.trade(placed, 25, 100.0)
+    bench.broker.net[A] += 75
+    bench.report(placed)
+    bench.read()
+    reads(bench, 12)
+    assert (bench.position().quantity, unmanaged(bench)) == (25, 75)
+
+
+def test_surplus_that_appears_after_a_read_of_today_agreed_is_disputed(bench: OrderBench) -> None:
+    bench.hold("e1", 50)
+    reads(bench, 7)
+    bench.broker.net[A] = 80
+    reads(bench, 60)
+    assert (bench.position().quantity, unmanaged(bench)) == (50, 0)
+    assert "30 of it have no owner" in bench.alerts[-1].message
+
+
 def test_carried_units_that_nothing_explained_count_once_on_the_next_day(bench: OrderBench) -> None:
     bench.broker.net[A] = 75
     reads(bench, 12)
