@@ -292,6 +292,9 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             position_corrections.record_unmanaged(oms, key, _unmanaged(oms, key) + beyond, 0.0, beyond)
         elif not mismatch.read or not missing_units.is_whole(oms, key.account, read):
             _take_what_was_closed(oms, key, mismatch, read)
+        elif _was_so_before_today(oms, key, net, read):
+            _clear(oms, mismatch)
+            position_corrections.correct_positions(oms, key, net, read, mismatch.carried)
         elif net_positions.trade_book_contradicts_net(oms, key, read):
             _keep(oms, key, mismatch, "the trade book more", contradicted=True)
         elif net_positions.order_book_contradicts_net(oms, key, read):
@@ -371,6 +374,16 @@ def _is_carried_by_nobody(oms: OrderDecision, key: NetKey, net: int, read: Books
     if net * missing_units.owned_units(oms, key) >= 0:
         return False
     return unowned_units.unexplained_units(oms, key, read) == beyond
+
+
+def _was_so_before_today(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
+    """True if the net is of the other side than ours, and nothing of ours filled in the instrument today: what the day
+    began with was another net, which no trade of today can deny."""
+    known = oms.state.mismatches.get(key)
+    if net * missing_units.owned_units(oms, key) >= 0 or net_positions.filled_today(oms, key):
+        return False
+    beyond = unowned_units.unexplained_units(oms, key, read)
+    return bool(beyond) and known is not None and known.carried == beyond
 
 
 def _unmanaged(oms: OrderDecision, key: NetKey) -> int:

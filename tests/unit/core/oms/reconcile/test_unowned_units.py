@@ -208,6 +208,18 @@ def test_surplus_that_appears_after_a_read_of_today_agreed_is_disputed(bench: Or
     assert "30 of it have no owner" in bench.alerts[-1].message
 
 
+def test_net_of_the_other_side_that_the_day_began_with_was_denied_by_its_trades_for_ever(bench: OrderBench) -> None:
+    """Sold in the evening unseen, and seven more by hand: ours stayed, and its exit waited for books that agree."""
+    bench.hold("e1", 50)
+    bench.open_day("2026-11-26")
+    for placed in bench.broker.orders.values():
+        placed.booked_at = 10**18
+    bench.broker.net[A] = -7
+    reads(bench, 12)
+    assert (bench.position().quantity, unmanaged(bench)) == (0, -7) and not bench.machine.state.mismatches
+    assert bench.machine.state.begun.get((ACCOUNT, "NFO:A")) == -7
+
+
 def test_carried_units_that_nothing_explained_count_once_on_the_next_day(bench: OrderBench) -> None:
     bench.broker.net[A] = 75
     reads(bench, 12)
