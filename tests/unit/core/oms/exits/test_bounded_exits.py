@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
+from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.reports import UnreadRow
 from mytrading.messages.run_config import UnknownExit
 from tests.kit.fake_broker import SECOND, FakeBroker, OpenCall, OrderBench, Placed, time_out
@@ -222,6 +223,18 @@ def test_stop_stays_while_its_exit_is_held_back() -> None:
     assert bench.calls == [] and [o.state for o in bench.machine.orders() if o.purpose is Purpose.STOP] == [
         OrderState.ACCEPTED
     ]
+
+
+def test_stop_is_shrunk_for_what_the_book_still_shows_and_guards_the_rest() -> None:
+    bench = OrderBench()
+    bench.broker.net[B] = 5
+    bench.hold(**PLAN)
+    bench.accept()
+    bench.tick(6 * SECOND)
+    lose(bench, 30)
+    bench.close("g1")
+    (call,) = bench.calls
+    assert (call.call, call.order.evidence.modify.wanted) == (Call.MODIFY, OrderTerms(94.0, 95.0, 20))
 
 
 @pytest.mark.parametrize("empty", ["void", "empty"])
