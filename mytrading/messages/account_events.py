@@ -92,7 +92,8 @@ class HeldShort(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="he
     """The newest read shows `shown` (signed units) of a key: `missing` units of strategies fewer than our ledger, and
     no order under way can have taken them.
 
-    First so in a read that ended at `since_machine_ns`. No exit is sent for them for a while. `missing` 0 ends it.
+    `lacks` are those with what orders under way may have taken, first so in a read that ended at `since_machine_ns`.
+    No exit is sent for missing units for a while. `lacks` 0 ends it.
     """
 
     account: str
@@ -102,6 +103,7 @@ class HeldShort(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="he
     shown: int
     since_machine_ns: int
     at_ns: int
+    lacks: int = 0
 
 
 class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="net_agreed"):

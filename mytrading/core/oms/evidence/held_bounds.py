@@ -66,27 +66,30 @@ def note_missing_units(oms: OrderDecision, read: BooksRead) -> None:
     for key in sorted(keys):
         known = oms.state.short.get(key)
         if known is not None and unread_rows.hides_position(key.instrument, read):
-            _record(oms, key, 0, 0, read)  # what is unknown by such a row alone holds nothing back
+            _record(oms, key, 0, 0, 0, read)  # what is unknown by such a row alone holds nothing back
         elif (net := shown_net(oms, key, read)) is not None:
-            _record(oms, key, _missing(oms, key, net), net, read)
+            _record(oms, key, net, *_missing(oms, key, net), read)
 
 
-def _missing(oms: OrderDecision, key: NetKey, net: int) -> int:
-    """Units of strategies that the broker's net lacks; units of nobody are the first that are gone."""
+def _missing(oms: OrderDecision, key: NetKey, net: int) -> tuple[int, int]:
+    """Units of strategies that the broker's net lacks and nothing explains, and all that it lacks; units of nobody are
+    the first that are gone."""
     owned = missing_units.owned_units(oms, key)
     sign, ledger = 1 if owned > 0 else -1, net_positions.ledger_net(oms.state, key)
     moving = units_under_way(oms, key)
-    lacks = (ledger - net) * sign - (moving.sold if sign > 0 else moving.bought)
-    spare = max(0, (ledger - owned) * sign)
-    return min(abs(owned), max(0, lacks - spare))
+    lacks = (ledger - net) * sign - max(0, (ledger - owned) * sign)
+    taken = moving.sold if sign > 0 else moving.bought
+    return min(abs(owned), max(0, lacks - taken)), min(abs(owned), max(0, lacks))
 
 
-def _record(oms: OrderDecision, key: NetKey, missing: int, net: int, read: BooksRead) -> None:
+def _record(oms: OrderDecision, key: NetKey, net: int, missing: int, lacks: int, read: BooksRead) -> None:
+    """The time counts on while orders of ours explain what lacks, or a stop placed meanwhile would begin it anew; more
+    that lacks begins it."""
     known = oms.state.short.get(key)
-    if (known.missing, known.shown) == (missing, net) if known is not None else not missing:
+    if (known.missing, known.shown, known.lacks) == (missing, net, lacks) if known is not None else not lacks:
         return
-    since = known.since_machine_ns if known is not None else read.ended_machine_ns
-    row = HeldShort(**key._asdict(), missing=missing, shown=net, since_machine_ns=since, at_ns=oms.now)
+    since = known.since_machine_ns if known is not None and lacks <= known.lacks else read.ended_machine_ns
+    row = HeldShort(**key._asdict(), missing=missing, shown=net, lacks=lacks, since_machine_ns=since, at_ns=oms.now)
     oms.emit(row)
 
 
@@ -137,5 +140,8 @@ def bears_out_end(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
         return True
     if (net := shown_net(oms, key, read)) is None:
         return False
+    short = oms.state.short.get(key)
+    if short is not None and short.shown == net and short.since_machine_ns <= order.call.began_machine_ns:
+        return True  # that was lacking before this order was sent
     moving, ledger = units_under_way(oms, key, order.client_order_id), net_positions.ledger_net(oms.state, key)
     return ledger - moving.sold <= net <= ledger + moving.bought

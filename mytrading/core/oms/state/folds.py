@@ -297,7 +297,7 @@ FOLDS: dict[type, Any] = {
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
     account_events.NetAgreed: _agreed,
-    account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.missing),
+    account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.lacks),
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared

@@ -187,6 +187,23 @@ def test_exit_of_units_that_no_book_lacks_for_long_waited_for_ever() -> None:
     assert sent(bench) == [50] and "EXIT_BEYOND_BOOK" in bench.codes()
 
 
+def test_stops_placed_while_an_exit_was_held_back_began_its_wait_anew_for_ever() -> None:
+    """Each stop on its way explained what is lacking, was withdrawn for the exit, and its end waited twenty seconds."""
+    bench = OrderBench(names_filled=False)
+    bench.broker.net[B] = 5
+    bench.hold(**PLAN)
+    bench.accept()
+    bench.tick(6 * SECOND)
+    lose(bench, 40)
+    bench.close("g1")
+    for _ in range(50):
+        for call in [call for call in bench.calls if call.order.purpose is Purpose.STOP]:
+            {Call.PLACE: bench.accept, Call.CANCEL: bench.cancel, Call.MODIFY: bench.modify}[call.call](call)
+        fill(bench, exits(bench))
+        wait(bench, 1)
+    assert [goal.state for goal in bench.machine.goals()] == ["done"]
+
+
 def test_exit_goes_with_the_first_read_that_shows_the_units_again() -> None:
     bench = held()
     bench.broker.unlisted.add(A)
