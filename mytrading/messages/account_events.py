@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import Product
 from mytrading.messages.keys import NetKeyed
 from mytrading.messages.reports import BrokerOrder
 
 
 class UnmanagedChanged(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
-    """A net position beyond all owners' since `since_ns`, at the broker's average price; touched only if claimed."""
+    """A net position beyond all owners' since `since_ns`, at the broker's average price; touched only if claimed.
+
+    `carried` (signed units) are those among what is added that no trade of today explains: the day began with them.
+    """
 
     account: str
     instrument: str
@@ -19,6 +23,7 @@ class UnmanagedChanged(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
     since_ns: int = 0
     average_price: float = 0.0
+    carried: int = 0
 
 
 class InstrumentHalted(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
@@ -58,8 +63,13 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     """A read disagreed with our books once (`broker` is its net quantity); acted on only if the next read agrees.
 
     `contradicted`: the next read agreed, but another book did not, so nothing was done; nor was it where what the read
-    lacks is `unproven` to be gone. `empty_reads` counts those beside live funds that showed an empty position book in
-    place of carried units, the first of which ended at `empty_machine_ns`.
+    lacks is `unproven` to be gone, or what it shows without an owner is unproven to be there. `empty_reads` counts
+    those beside live funds that showed an empty position book in place of carried units, the first of which ended at
+    `empty_machine_ns`.
+
+    `beyond` are signed units of the instrument that neither trades of today nor carried units explained then;
+    `carried` those of them that stood there before anything of ours filled today, or in the first read of the day, or
+    moved along with our fills.
     """
 
     account: str
@@ -73,11 +83,31 @@ class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     unproven: bool = False
     empty_reads: int = 0
     empty_machine_ns: int = 0
+    beyond: int = 0
+    carried: int = 0
 
     @property
     def is_kept(self) -> bool:
         """True if our quantity stays against what the read showed."""
         return self.contradicted or self.unproven
+
+
+class HeldShort(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="held_short"):
+    """The newest read shows `shown` (signed units) of a key: `missing` units of strategies fewer than our ledger, and
+    no order under way can have taken them.
+
+    `lacks` are those with what orders under way may have taken, first so in a read that ended at `since_machine_ns`.
+    No exit is sent for missing units for a while. `lacks` 0 ends it.
+    """
+
+    account: str
+    instrument: str
+    product: Product
+    missing: int
+    shown: int
+    since_machine_ns: int
+    at_ns: int
+    lacks: int = 0
 
 
 class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="net_agreed"):
@@ -140,7 +170,8 @@ class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`; no later call made them.
 
     Without `ids` the book held nothing new. `rows` are the orders as they stood there. `gone` are ids of earlier days
-    that the books do not show any more: a later row under one is another order.
+    that the books do not show any more: a later row under one is another order. `positions`: it is the first read of
+    the day that brought the position book too.
     """
 
     account: str
@@ -148,6 +179,17 @@ class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     machine_ns: int
     rows: tuple[BrokerOrder, ...] = ()
     gone: tuple[str, ...] = ()
+    positions: bool = False
+
+
+class ClaimWaits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim_waits"):
+    """A claim of unmanaged units waits for a read begun after `machine_ns` in which positions and trades agree; `over`:
+    it was decided."""
+
+    request: ClaimRequested
+    machine_ns: int
+    at_ns: int
+    over: bool = False
 
 
 class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entry_churned"):

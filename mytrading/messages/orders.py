@@ -8,10 +8,12 @@ from mytrading.messages.account_events import (
     AccountBrokerChanged,
     AccountModeChanged,
     CarriedShown,
+    ClaimWaits,
     EmptyBooksSeen,
     EntriesStopped,
     EntryChurned,
     ForeignSeen,
+    HeldShort,
     InstrumentHalted,
     LastPriceSeen,
     MismatchSeen,
@@ -465,5 +467,5 @@ OrderMessage = (
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
     | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | SettlementOpened | UnitsAwaited
-    | LastPriceSeen
+    | LastPriceSeen | HeldShort | ClaimWaits
 )  # fmt: skip

@@ -51,9 +51,9 @@ class TradingWithAPerson(TradingWithGhosts):
 
     @rule(instrument=INSTRUMENTS, lots=st.integers(1, 2))
     def trade_at_the_terminal(self, instrument: str, lots: int) -> None:
-        key = (instrument, Product.MIS)
-        net = self.bench.broker.net
-        net[key] = net.get(key, 0) + lots * 50 * SIDES[instrument].sign
+        """An order and a trade of nobody here, in a quantity that no order of ours has."""
+        net = self.bench.broker.net.get((instrument, Product.MIS), 0)
+        self.bench.broker.by_hand(net + (lots * 50 + 7) * SIDES[instrument].sign, instrument)
         for _ in range(2):
             self.bench.read()
             self.bench.tick(6 * SECOND)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mytrading.core.active_alerts import ENGINE_STOP_BLIND, STAYS, ActiveAlert, Subject
 from mytrading.core.oms.placing.entries import churn_alert_subject
-from mytrading.core.oms.reconcile.broker_books import dispute_alert_subject
+from mytrading.core.oms.reconcile.position_corrections import alert_subject
 from mytrading.core.oms.state.alert_codes import StateAlert as C
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
@@ -99,7 +99,10 @@ DECIDED_ALERTS: dict[str, IsActive] = {
     C.GOAL_STUCK: lambda state, name: name in state.open_goals,
     C.EXIT_WAITS: _waits,
     C.FLATTEN_LATE: lambda state, name: name in state.open_flattens,
-    C.POSITION_DISPUTED: lambda state, subject: any(dispute_alert_subject(key) == subject for key in state.mismatches),
+    C.POSITION_DISPUTED: lambda state, subject: any(alert_subject(key) == subject for key in state.mismatches),
+    C.UNMANAGED_SHORT: lambda state, subject: any(
+        row.quantity < 0 and alert_subject(key) == subject for key, row in state.unmanaged.items()
+    ),
     C.BROKER_CHANGED: _is_stopped(C.BROKER_CHANGED),
     C.CHURN_BLOCKED: _is_stopped(""),
     C.CHURN_PAUSED: _is_stopped(""),

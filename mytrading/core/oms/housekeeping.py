@@ -33,8 +33,11 @@ def is_idle(state: State) -> bool:
 
 def has_timed_work(state: State) -> bool:
     """True if something waits for time to pass, such as an unanswered call; guarding stops do not count."""
-    tables = (state.waiting, state.restless, state.open_goals, state.mismatches, state.open_flattens, state.stopped)
-    return any(tables) or bool(state.settlements) or bool(_recovering(state))
+    tables = (
+        state.waiting, state.restless, state.open_goals, state.mismatches, state.open_flattens, state.stopped,
+        state.claims, state.settlements,
+    )  # fmt: skip
+    return any(tables) or bool(_recovering(state))
 
 
 def _recovering(state: State) -> list[str]:
@@ -42,8 +45,13 @@ def _recovering(state: State) -> list[str]:
 
 
 def _held_back(state: State) -> list[str]:
-    """Accounts with an exit or stop that waits for the books or, after a lost journal, for orders without owner."""
-    goals = [g for g in state.unfinished_goals() if g.waits_machine_ns or g.elsewhere or state.books_lost(g.account)]
+    """Accounts with an exit or stop that waits for the books, of which they lack units or, after a lost journal, for
+    orders without owner."""
+    goals = [
+        goal
+        for goal in state.unfinished_goals()
+        if goal.waits_machine_ns or goal.elsewhere or goal.net in state.short or state.books_lost(goal.account)
+    ]
     guards = state.open_protections()
     levels = [
         level for level in guards if level.waits_machine_ns or (level.awaits_units_machine_ns and not level.doubted)
@@ -56,6 +64,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     entries.lift_churn_stops(oms)
     operator_requests.refuse_overtaken_requests(oms)
     settlements.expire(oms)
+    operator_requests.refuse_late_claims(oms)
     due: dict[str, tuple[int, bool]] = {}
     """By account, how often to read, and whether positions too."""
     for name in sorted(oms.state.restless):
@@ -75,7 +84,8 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
         if not oms.is_cancel_unanswered(account):
             due[account] = (oms.limits.chase_reads, True)
     settling = [level.request.account for level in oms.state.settlements.values()]
-    for account in (*_recovering(oms.state), *_held_back(oms.state), *settling):
+    claimed = [row.request.account for row in oms.state.claims.sorted_values()]
+    for account in (*_recovering(oms.state), *_held_back(oms.state), *settling, *claimed):
         due[account] = (oms.limits.chase_reads, True)
     for key in oms.state.owners:
         if oms.is_venue_square_off(key):  # what the venue closes by the clock
@@ -183,7 +193,8 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
         goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
-        unmanaged=tuple(state.unmanaged.sorted_values()), halted=tuple(state.halted.sorted_values()),
+        unmanaged=tuple(replace(row, carried=0) for row in state.unmanaged.sorted_values()),
+        halted=tuple(state.halted.sorted_values()),
         wrong_mode=tuple(state.wrong_mode.sorted_values()),
         flattens=tuple(level for level in state.flattens.sorted_values() if level.state != "done"),
         mismatches=tuple(replace(row, read="", empty_reads=0) for row in state.mismatches.sorted_values()),

@@ -15,7 +15,15 @@ from mytrading.core.oms.active_alerts import Unguarded, active_alerts
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
 from mytrading.core.oms.placing import dispatch, entries
-from mytrading.core.oms.reconcile import broker_books, call_outcomes, gone_units, journal_rebuild, order_updates
+from mytrading.core.oms.reconcile import (
+    broker_books,
+    call_outcomes,
+    gone_units,
+    journal_rebuild,
+    moved_products,
+    order_identity,
+    order_updates,
+)
 from mytrading.core.oms.state.decision import ALWAYS_OPEN, NEVER_SQUARES_OFF, IsOpen, OrderDecision, SquaresOff
 from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
@@ -203,6 +211,15 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
+def _books_read(oms: OrderDecision, read: BooksRead) -> None:
+    broker_books.on_books(oms, read)
+    if oms.state.settlements:
+        settlements.on_books(oms, read)
+    if oms.state.claims and read.account not in oms.state.wrong_mode:
+        todays, _ = order_identity.without_earlier_days(oms, moved_products.with_our_products(oms, read))
+        operator_requests.settle_claims(oms, todays)
+
+
 def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
     name, known = message.account, oms.state.brokers.get(message.account) or ""
     if message.broker and message.broker != known and not (known and message.broker == UNNAMED):
@@ -215,12 +232,6 @@ def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
         call_outcomes.note_right_mode(oms, name)
     elif name not in oms.state.modes:
         oms.emit(AccountModeChanged(account=name, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode))
-
-
-def _on_books(oms: OrderDecision, read: BooksRead) -> None:
-    broker_books.on_books(oms, read)
-    if oms.state.settlements:
-        settlements.on_books(oms, read)
 
 
 _HANDLERS: dict[type, Handler] = {
@@ -243,7 +254,7 @@ _HANDLERS: dict[type, Handler] = {
     ModeSeen: _mode_seen,
     CallOutcome: call_outcomes.on_outcome,
     OrderReport: order_updates.on_report,
-    BooksRead: _on_books,
+    BooksRead: _books_read,
     AdjustRequested: settlements.on_request,
     RebuildRequested: settlements.on_request,
     SettleRequested: settlements.on_request,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
 from mytrading.core.oms import settlements
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import net_positions, unowned_units
 from mytrading.core.oms.exits import broker_stops, claimed_units, flatten
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_identity, order_updates, position_corrections
@@ -30,13 +30,13 @@ from mytrading.core.orders.state_machine import (
 )
 from mytrading.core.time import SECOND
 from mytrading.messages import control
-from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.account_events import ClaimWaits, UnmanagedChanged
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.order_evidence import Missing, OrderTerms
 from mytrading.messages.orders import ClaimedUnits, Order, Position, Protection, StopMove
-from mytrading.messages.reports import BrokerOrder
+from mytrading.messages.reports import BooksRead, BrokerOrder
 from mytrading.messages.settlements import PlannedUnits, SettlementPlan
 
 REFUSED = "refused: "
@@ -287,17 +287,52 @@ def _refuse_overtaken_move(oms: OrderDecision, level: Protection, move: StopMove
 
 
 def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
-    """Give unmanaged units to the strategy an operator names, with a stop if one was named, and answer the request:
-    with a first stop once it rests, or if it cannot, when the units are given back. Of a preview only its plan is
-    answered."""
-    if _is_claim_repeated(oms, request):
+    """Take an operator's claim of unmanaged units, or refuse it; of a preview only its plan is answered. It is decided
+    by the next read of the books: what a position book shows that stands still may have left already, and a sale of it
+    would open a position."""
+    if request.id in oms.state.claims or _is_claim_repeated(oms, request):
         return
-    key = NetKey(request.account, request.instrument, request.product)
-    found = oms.state.unmanaged.get(key)
-    problem = _claim_problem(oms, key, found.quantity if found else 0, request)
-    if problem or found is None:
+        return
+    if problem := _claim_problem(oms, request):
         oms.answer(request.id, problem, "")
-        return
+    elif oms.limits.book_first:
+        oms.emit(ClaimWaits(request=request, machine_ns=oms.machine, at_ns=oms.now))
+        oms.request_read(request.account, "claim", positions=True, at_once=True)
+    else:
+        _give_to(oms, request)
+
+
+def settle_claims(oms: OrderDecision, read: BooksRead) -> None:
+    """Decide on the claims that a read began after, if positions and trades of their instruments agree in it."""
+    for waiting in oms.state.claims.sorted_values() if oms.state.claims else ():
+        request = waiting.request
+        key = NetKey(request.account, request.instrument, request.product)
+        if request.account != read.account or read.began_machine_ns <= waiting.machine_ns:
+            continue
+        if unowned_units.books_agree(oms, key, read):
+            oms.emit(replace(waiting, over=True))
+            if problem := _claim_problem(oms, request):
+                oms.answer(request.id, problem, "")
+            else:
+                _give_to(oms, request)
+
+
+def refuse_late_claims(oms: OrderDecision) -> None:
+    """Refuse the claims for which no read came in time that bears out their units."""
+    for waiting in oms.state.claims.sorted_values() if oms.state.claims else ():
+        request = waiting.request
+        if oms.machine - waiting.machine_ns >= oms.limits.claim_patience:
+            what = f"no read since shows {request.instrument} {request.product} in {request.account} as today's trades"
+            cure = "and carried units explain it; look at the broker, and claim again when `mytrading positions` agrees"
+            oms.emit(replace(waiting, over=True))
+            oms.answer(request.id, _claim_problem(oms, request) or f"{what} {cure}", "")
+
+
+def _give_to(oms: OrderDecision, request: control.ClaimRequested) -> None:
+    """Give the units of a claim to its strategy, with a stop if one was named, and answer the request: with a first
+    stop once it rests, or if it cannot, when the units are given back."""
+    key = NetKey(request.account, request.instrument, request.product)
+    found = oms.state.unmanaged[key]
     sign = 1 if found.quantity > 0 else -1
     units = sign * (request.quantity or abs(found.quantity))
     if _is_only_planned(oms, found, units, request):
@@ -350,7 +385,10 @@ def _claim_plan(
     return SettlementPlan(mark=mark, rows=(row,), steps=tuple(step for step in steps if step))
 
 
-def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
+def _claim_problem(oms: OrderDecision, request: control.ClaimRequested) -> str:
+    key = NetKey(request.account, request.instrument, request.product)
+    known = oms.state.unmanaged.get(key)
+    unmanaged = known.quantity if known is not None else 0
     where = f"{key.instrument} {key.product} in {key.account}"
     if not unmanaged:
         return f"nothing of {where} is unmanaged; see `mytrading positions`"
@@ -358,7 +396,6 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: con
         return f"{abs(unmanaged)} of {where} are unmanaged, expected at most as many, found {request.quantity}"
     if key in oms.state.mismatches or key.account in oms.state.wrong_mode:
         return f"the books of {where} are in dispute; claim when `mytrading positions` says CONFIRMED"
-    known = oms.state.unmanaged.get(key)
     if not (request.price or (known and known.average_price)):
         return f"the broker does not say what {where} cost: name it with --price"
     if closing := "" if request.to_close else _closing_problem(oms, key, request):

@@ -128,12 +128,13 @@ class ReadPlan:
         return ReadJob(name, False, True, True, False, request.id, order_ids=request.order_ids)
 
     def _job_beside(self, machine_ns: int) -> ReadJob:
-        """Order and trade book alone, for the proofs that are waited for."""
+        """Order, trade and position book, for the proofs that are waited for."""
         proofs = [request for request in self._wanted if request.proof]
         self._wanted = [request for request in self._wanted if not request.proof]
         self._number, self._beside = self._number + 1, True
         name = f"{self._account}-read-{machine_ns}-{self._number}"
-        return ReadJob(name, True, True, False, False, proofs[-1].id, beside=True)
+        positions = any(request.positions for request in proofs)
+        return ReadJob(name, True, True, positions, False, proofs[-1].id, beside=True)
 
     def on_read_ended(
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False

@@ -93,6 +93,7 @@ class OrderVerdict(Enum):
     CONTRADICTED = "contradicted, reported as illegal"
     REVIVED = "reported as illegal; the order is accepted again, flapped"
     FILL_WITHDRAWN = "the sighted fill is withdrawn"
+    FILL_BORNE_OUT = "the sighted fill counts"
     FEWER_NOTED = "fewer filled"
     MISSING_NOTED = "missing; the read may be behind"
     MISSING_REPORTED = "missing, reported"
@@ -125,6 +126,7 @@ class Fact(Enum):
     NOT_NEWER = "the read began before the newest evidence"
     GAP_MISMATCH = "`mismatch_gap` after the newest evidence"
     GAP_GHOST = "`ghost_gap` after the newest evidence"
+    GAP_HELD_BACK = "`held_back` after the newest evidence"
     GAP_SLOW = "`slow` after the newest evidence"
     OTHER_END = "another end, or none, is pending"
     BY_STREAM = "the order stream reported the pending end"
@@ -193,6 +195,10 @@ RULES: dict[OrderCase, tuple[EvidenceRule, ...]] = {
         EvidenceRule((F.SHOWN_ENDED, F.NOT_NEWER), V.NOTHING),
         EvidenceRule((F.SHOWN_ENDED, F.OTHER_END), V.END_RESTARTED),
         EvidenceRule((F.SHOWN_ENDED, F.BY_STREAM), V.END_RESTARTED),
+        EvidenceRule((F.SHOWN_ENDED, F.NET_HAS_FILL, F.GAP_HELD_BACK), V.FILL_BORNE_OUT),
+        EvidenceRule((F.SHOWN_ENDED, F.NET_HAS_FILL), V.NOTHING),
+        EvidenceRule((F.SHOWN_ENDED, F.NO_NET, F.GAP_HELD_BACK), V.FILL_WITHDRAWN),
+        EvidenceRule((F.SHOWN_ENDED, F.NO_NET), V.NOTHING),
         EvidenceRule((F.SHOWN_ENDED, F.GAP_MISMATCH), V.FILL_WITHDRAWN),
         EvidenceRule((F.SHOWN_ENDED,), V.NOTHING),
         EvidenceRule((F.NOT_NEWER,), V.DISPUTE_KEPT),
@@ -319,6 +325,7 @@ _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
     F.NOT_NEWER: lambda q: not q.apart(1),
     F.GAP_MISMATCH: lambda q: q.apart(q.read.limits.mismatch_gap),
     F.GAP_GHOST: lambda q: q.apart(q.read.limits.ghost_gap),
+    F.GAP_HELD_BACK: lambda q: q.apart(q.read.limits.held_back),
     F.GAP_SLOW: lambda q: q.apart(q.read.limits.slow),
     F.OTHER_END: lambda q: _pending_end(q) is None,
     F.BY_STREAM: _by_stream,

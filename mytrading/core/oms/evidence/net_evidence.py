@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
+from mytrading.core.oms.evidence import held_bounds, missing_units, net_positions, unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import SENT
 from mytrading.messages.brokers import PositionScope, TradeOrderId, TradeQuantity
@@ -187,8 +187,10 @@ def tells_end(
     A row that names no units leaves it to the trades where they count fills, else to the position book. Of an order
     with a trade no end without units is believed while other orders may explain what the net shows."""
     rules = oms.broker(order.account)
-    if row.filled is not None or rules.trades_count_fills or fills.net > 0 or _named(order, fills) > 0:
+    if row.filled is not None or fills.net > 0 or _named(order, fills) > 0:
         return True
+    if rules.trades_count_fills:
+        return held_bounds.bears_out_end(oms, order, read)
     lists_trades = rules.trade_order_id is TradeOrderId.ORDER and rules.trade_quantity is not TradeQuantity.NOTHING
     if lists_trades and read.trades is not None and not fills.traded:
         return True
@@ -209,7 +211,7 @@ def needs_positions(oms: OrderDecision, order: Order) -> bool:
     if order.filled >= order.quantity:
         return False
     if isinstance(order.evidence.end, PendingEnd) and order.state in SENT:
-        return not fills.book and not oms.broker(order.account).trades_count_fills
+        return not fills.book
     if order.filled_seen > order.filled:
         return not fills.book or not oms.broker(order.account).trades_count_fills
     return fills.traded and fills.trade_sum != fills.net_sum and order.state in SENT

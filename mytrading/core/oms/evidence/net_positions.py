@@ -151,13 +151,13 @@ _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 
 def trade_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the trade book proves that we hold units which the position book of the same read lacks."""
-    proven = not _closes_unlisted(oms, key) and trades_complete(oms, key, read)
+    proven = not closes_unlisted(oms, key) and trades_complete(oms, key, read)
     return proven and _lacks(oms, key, read, _traded(oms, key, read))
 
 
 def order_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the order book, where the trade book lacks our fills, proves units that the position book lacks."""
-    if _closes_unlisted(oms, key) or trades_complete(oms, key, read) or not lists_our_fills(oms, key, read):
+    if closes_unlisted(oms, key) or trades_complete(oms, key, read) or not lists_our_fills(oms, key, read):
         return False
     if oms.broker(key.account).trade_order_id is not TradeOrderId.ORDER:
         # trades under other ids are ours and strangers' alike: no row of them may be added to our fills
@@ -264,8 +264,8 @@ def is_settled_by_now(oms: OrderDecision, instrument: str) -> bool:
     return over or expiry < ist_date(oms.now)
 
 
-def _closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:
-    """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
+def closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:
+    """True where a position of a key may end without a trade that the books tell of in time: square-off, settlement."""
     if oms.is_venue_square_off(key):
         return True
     expiry = None if oms.is_trading(key.instrument) else expiry_of(key.instrument)

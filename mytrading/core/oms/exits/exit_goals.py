@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from mytrading.core.ids import client_order_id
 from mytrading.core.instruments.symbology import kind_of
 from mytrading.core.no_price import contradicts_book
-from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.evidence import held_bounds, net_positions
 from mytrading.core.oms.exits import exit_waits
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
-from mytrading.core.oms.state.alert_codes import StateAlert
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import backoff
 from mytrading.core.orders.marketable_price import marketable_price
@@ -156,14 +156,23 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         return
     order = build_exit_order(oms, goal, position, abs(position.quantity))
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
-        fits = order.quantity - goal.elsewhere
+        fits = order.quantity - goal.elsewhere - held_bounds.units_held_back(oms, goal, position)
     else:
         fits = dispatch.closable_quantity(oms, order, key)
     if fits <= 0:
         return
+    if fits > abs(position.quantity) - held_bounds.missing_of(oms, position):
+        _alert_beyond_book(oms, goal, fits)
     calls = exit_waits.counted(oms, goal)
     oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id, **calls)
     slices.create_closing_orders(oms, order, fits)
+
+
+def _alert_beyond_book(oms: OrderDecision, goal: Goal, units: int) -> None:
+    what = f"an exit of {units} {goal.instrument} of {goal.strategy} is sent though"
+    what = f"{what} {held_bounds.describe_missing(oms, goal)}"
+    cure = "it may reverse the position; look at the broker (`UNKNOWN_EXIT=wait` sends none)"
+    oms.alert(EventAlert.EXIT_BEYOND_BOOK, Severity.CRITICAL, goal.id, f"{what}; {cure}")
 
 
 def on_price(oms: OrderDecision, command: PriceGoal) -> None:
@@ -308,6 +317,7 @@ def sendable_units(oms: OrderDecision, goal: Goal) -> int:
         return 0
     exits = (o for o in _out(oms, goal, key).exits if o.purpose is not Purpose.STOP and o.state in LIVE)
     left = abs(position.quantity) - sum(unfilled_quantity(order) for order in exits)
+    left -= held_bounds.units_held_back(oms, goal, position)
     return max(0, left) if left > goal.elsewhere else 0  # what orders without owner may close needs no stop beside them
 
 
@@ -336,6 +346,8 @@ def _obstacle(oms: OrderDecision, goal: Goal, position: Position) -> str:
         return "it must be a LIMIT order, and no price is known"
     if not exit_waits.has_calls(oms, goal):
         return "it has made its calls of this hour (MAX_EXIT_CALLS_PER_HOUR)"
+    if position.quantity and held_bounds.units_held_back(oms, goal, position) >= abs(position.quantity):
+        return held_bounds.describe_missing(oms, goal)
     if _is_refused_again(oms, goal):
         return "the broker refused it, and nothing else is known that it would take"
     if not position.quantity and position.quantity_seen:
@@ -541,6 +553,8 @@ def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
         why = f"not flat after {goal.attempts} attempts; it is still being tried"
         if goal.elsewhere:
             why = f"orders without owner may close {goal.elsewhere} of it; cancel unwanted ones at the broker"
+        elif held_bounds.units_held_back(oms, goal, oms.position(goal)):
+            why = f"{held_bounds.describe_missing(oms, goal)}; look at the broker"
         elif entries.must_keep_stops(oms, goal.net, goal.strategy):
             why = f"the books of {goal.account} cannot be read, so its stop stays until they can; look at the broker"
         elif (doubt := next((order for order in out if order.state in UNRESOLVED), None)) is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from mytrading.core.oms.evidence import held_bounds
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -223,7 +224,8 @@ def closable_quantity(oms: OrderDecision, order: Order, key: NetKey) -> int:
     if not stop and stops:
         stops = max(0, stops - max(0, abs(position.quantity_seen) - abs(held)))
     goal = oms.state.goals.get(order.links.goal)
-    return max(0, abs(held) - taken - stops - (goal.elsewhere if goal else 0))
+    back = held_bounds.units_held_back(oms, goal, position) + goal.elsewhere if goal else 0
+    return max(0, abs(held) - taken - stops - back)
 
 
 def _after(order: Order, other: Order) -> bool:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions, unread_rows
+from mytrading.core.oms.evidence import (
+    carried_units,
+    held_bounds,
+    missing_units,
+    net_evidence,
+    net_positions,
+    unowned_units,
+    unread_rows,
+)
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.reconcile import (
     expiries,
@@ -48,6 +56,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         _compare(oms, read)
         if oms.state.begun and not evidence.earlier.trades:  # else the books have not begun the day
             _record_carried(oms, read)
+        _note_first_positions(oms, read)
+        held_bounds.note_missing_units(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
     if oms.state.gone:
         gone_units.explain_late(oms, read)
@@ -187,6 +197,11 @@ def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -
         oms.request_read(read.account, "foreign fill", positions=True)
 
 
+def _note_first_positions(oms: OrderDecision, read: BooksRead) -> None:
+    if read.account not in oms.state.compared:
+        oms.emit(ForeignSeen(account=read.account, ids=(), machine_ns=read.ended_machine_ns, positions=True))
+
+
 def _compare(oms: OrderDecision, read: BooksRead) -> None:
     state = oms.state
     broker: dict[NetKey, int] = {}
@@ -204,6 +219,8 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
         net = net_positions.net_with_unlisted(oms, key, broker.get(key, 0))
         if _quiet(oms, key, read):
             _compare_key(oms, key, net, read)
+        elif (left := _net_beside_orders(oms, key, net, read)) is not None:
+            _compare_key(oms, key, left, read)
         elif _awaits_bearing_out(oms, key, read):
             _compare_unmanaged(oms, key, net, read)
         elif net == broker.get(key) == missing_units.owned_units(oms, key) != 0 and not state.agreed.get(key):
@@ -238,6 +255,16 @@ def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead
             )
             _keep(oms, moved.key, mismatch, what, unproven=True)
     return seeming
+
+
+def _net_beside_orders(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> int | None:
+    """The most that is left of a key if all that orders under way may have taken of it was taken before the read; None
+    if that explains what the broker's net lacks, or the read is from before our last order event there."""
+    if (oms.state.touched.get(key) or 0) >= read.began_machine_ns:
+        return None
+    sign, moving = 1 if missing_units.owned_units(oms, key) > 0 else -1, held_bounds.units_under_way(oms, key)
+    left = net + (moving.sold if sign > 0 else -moving.bought)
+    return left if missing_units.takes_from_owners(oms, key, left) else None
 
 
 def _is_news(oms: OrderDecision, key: NetKey, net: int, read: BooksRead | None = None) -> bool:
@@ -278,7 +305,7 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             position_corrections.end_mismatch(oms, mismatch)
         owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
         shown = net_positions.broker_net(key, read)
-        news = owned != agreed or (key not in oms.state.agreed_today and carried_units.is_carried(oms, key))
+        news = owned != agreed or (owned and key not in oms.state.agreed_today)
         if news and (not owned or shown == net):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
@@ -288,14 +315,19 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         if not missing_units.takes_from_owners(oms, key, net):
             if not read.positions and not mismatch.read:
                 return  # two empty books prove nothing
-            if _stands_still(oms, key, net, read) and read.began_machine_ns - mismatch.machine_ns < oms.limits.slow:
-                return
-            _correct(oms, key, mismatch, net, read)
+            _take_surplus(oms, key, mismatch, net, read)
+        elif _is_carried_by_nobody(oms, key, net, read):
+            position_corrections.end_mismatch(oms, mismatch)
+            beyond = net - net_positions.ledger_net(oms.state, key)
+            position_corrections.record_unmanaged(oms, key, _unmanaged(oms, key) + beyond, 0.0, beyond)
         elif not carried_units.proves_gone(oms, key, mismatch, read):
             counted = carried_units.with_empty_read(oms, mismatch, read)
             if counted is not mismatch:
                 oms.emit(counted)
             _take_what_was_closed(oms, key, counted, read)
+        elif _was_so_before_today(oms, key, net, read):
+            position_corrections.end_mismatch(oms, mismatch)
+            position_corrections.correct_positions(oms, key, net, read, mismatch.carried)
         elif net_positions.trade_book_contradicts_net(oms, key, read):
             _keep(oms, key, mismatch, "the trade book more", contradicted=True)
         elif net_positions.order_book_contradicts_net(oms, key, read):
@@ -363,9 +395,70 @@ def _take_what_was_closed(oms: OrderDecision, key: NetKey, mismatch: MismatchSee
         position_corrections.correct_positions(oms, key, left, read)
 
 
+def _is_carried_by_nobody(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
+    """True if the net, of the other side than ours, is ours and units that nobody knew of when the day began with none
+    of ours in the instrument."""
+    beyond = net - net_positions.ledger_net(oms.state, key)
+    known = oms.state.mismatches.get(key)
+    if known is None or known.carried != beyond or oms.state.begun.get((key.account, key.instrument)):
+        return False
+    if net * missing_units.owned_units(oms, key) >= 0:
+        return False
+    return unowned_units.unexplained_units(oms, key, read) == beyond
+
+
+def _was_so_before_today(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
+    """True if the net is of the other side than ours, and nothing of ours filled in the instrument today: what the day
+    began with was another net, which no trade of today can deny."""
+    known = oms.state.mismatches.get(key)
+    if net * missing_units.owned_units(oms, key) >= 0 or net_positions.filled_today(oms, key):
+        return False
+    beyond = unowned_units.unexplained_units(oms, key, read)
+    return bool(beyond) and known is not None and known.carried == beyond
+
+
+def _unmanaged(oms: OrderDecision, key: NetKey) -> int:
+    found = oms.state.unmanaged.get(key)
+    return found.quantity if found is not None else 0
+
+
+def _take_surplus(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int, read: BooksRead) -> None:
+    """Take units beyond what strategies own for nobody's where today's trades or carried units explain them; else keep
+    the dispute: a position book that stands still shows units that left already."""
+    surplus, before = net - missing_units.owned_units(oms, key), _unmanaged(oms, key)
+    adds = abs(surplus) > abs(before) or surplus * before < 0
+    beyond = unowned_units.unexplained_units(oms, key, read) if adds else 0
+    if not beyond or beyond * surplus < 0:
+        soon = read.began_machine_ns - mismatch.machine_ns < oms.limits.slow
+        if not (soon and _stands_still(oms, key, net, read)):
+            _correct(oms, key, mismatch, net, read)
+    elif unowned_units.was_carried(oms, key, beyond):
+        position_corrections.end_mismatch(oms, mismatch)
+        position_corrections.correct_positions(oms, key, net, read, beyond)
+    else:
+        _keep_unexplained(oms, key, mismatch, beyond)
+
+
+def _keep_unexplained(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, beyond: int) -> None:
+    changed = msgspec.structs.replace(mismatch, unproven=True)
+    if changed == mismatch:
+        return
+    oms.emit(changed)
+    shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}; {beyond} of it have no owner"
+    what = f"{shown}, and neither trades of today nor carried units explain them: they may have left already"
+    cure = "nobody can claim or close them here; look at the broker, and close at its terminal what is really held"
+    _alert_dispute(oms, key, f"{what}; {cure}")
+
+
 def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    source = read.id if carried_units.is_answer(oms, key, read) else ""
-    mismatch = MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns)
+    source, known = read.id if carried_units.is_answer(oms, key, read) else "", oms.state.mismatches.get(key)
+    beyond = unowned_units.unexplained_units(oms, key, read) or 0
+    moved_along = known is not None and known.broker != net and known.beyond == beyond
+    before = moved_along or read.account not in oms.state.compared or unowned_units.was_carried(oms, key, beyond)
+    carried = beyond if before else known.carried if known is not None else 0
+    mismatch = MismatchSeen(
+        **key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns, beyond=beyond, carried=carried
+    )
     oms.emit(carried_units.with_empty_read(oms, mismatch, read))
     position_corrections.mark_positions(oms, key, Confidence.DISPUTED)
     if oms.state.owner_positions(key):
@@ -384,17 +477,14 @@ def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str, **
     if mismatch.is_kept:
         return
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, {what}"
+    if mismatch.broker * (owned := missing_units.owned_units(oms, key)) < 0:
+        shown = f"{shown}; {mismatch.broker - owned} there have no owner and no stop: close them at the terminal"
     cure = "look at the broker, and log the server in there if it is not; what is not held there is booked as gone by"
-    cure = f"{cure} `mytrading positions settle`, with a reason"
+    cure = f"{cure} `mytrading positions settle`, with a reason; `mytrading state rebuild-ledger` takes over its books"
     unshown = carried_units.may_be_gone(oms, key)
     stays = "ours stays, and no stop is placed before a book shows it" if unshown else "ours stays with its stop"
     _alert_dispute(oms, key, f"{shown}; {stays}; {cure}")
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
-    oms.alert(StateAlert.POSITION_DISPUTED, severity, dispute_alert_subject(key), text)
-
-
-def dispute_alert_subject(key: NetKey) -> str:
-    """Return the alert subject of a net position key whose books disagree."""
-    return f"{key.account} {key.instrument} {key.product}"
+    oms.alert(StateAlert.POSITION_DISPUTED, severity, position_corrections.alert_subject(key), text)

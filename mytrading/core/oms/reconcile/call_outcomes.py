@@ -198,5 +198,5 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
             until = max(evidence.cancel.not_before_machine_ns, ended + oms.limits.cancel_first)
             evidence = with_cancel(evidence, not_before_machine_ns=until)
         oms.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
-    counted = oms.broker(order.account).trades_count_fills  # else only positions tell what had filled
-    oms.request_read(order.account, "cancel", positions=evidence.cancel.proof or not counted, proof=True)
+    # the order book of most brokers does not say what had filled, and the trade book may be later: positions tell
+    oms.request_read(order.account, "cancel", positions=True, proof=True)

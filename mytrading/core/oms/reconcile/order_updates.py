@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions, unread_rows
+from mytrading.core.oms.evidence import held_bounds, missing_units, net_evidence, net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
 from mytrading.core.oms.exits import broker_stops, exit_goals
@@ -173,10 +173,8 @@ def _reading(
     net_denies = None
     names_order = oms.broker(order.account).trade_order_id is TradeOrderId.ORDER
     denies = denies and not (not names_order and net_evidence.may_have_traded(oms, order, read))
-    asked = denies and (row.status in OPEN or not names_order)
-    if asked and missing_units.tells_beside_others(oms, order.net, read):
-        beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
-        net_denies = beyond * order.side.sign <= 0
+    if denies and (net := _net_of(oms, order, row, read, by_order=names_order)) is not None:
+        net_denies = (net - net_positions.ledger_net(oms.state, order.net)) * order.side.sign <= 0
     denies = denies and (names_order or net_denies is not None)  # no trade is found by the order's id: positions tell
     denies = denies and (names_order or bool(net_denies) or row.status in OPEN)
     proven = read.trades is not None and not (hidden and _may_hide_a_fill(oms, order, read))
@@ -185,6 +183,16 @@ def _reading(
         denies_fill=denies, net_denies_fill=net_denies, fewer=_backward(order, row),
         unasked=order.purpose is Purpose.STOP and broker_stops.is_end_unasked(oms, order, read),
     )  # fmt: skip
+
+
+def _net_of(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead, *, by_order: bool) -> int | None:
+    """Signed units of the order's key by the position book; None if it does not tell. Of an ended order an empty book
+    says nothing against a trade that is missing, where trades are found by the order's id (`by_order`)."""
+    if by_order and row.status in ENDS:
+        return held_bounds.shown_net(oms, order.net, read)
+    if not missing_units.tells_beside_others(oms, order.net, read):
+        return None
+    return net_positions.net_with_unlisted(oms, order.net, net_positions.broker_net(order.net, read))
 
 
 def _may_hide_a_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
@@ -225,6 +233,8 @@ def _judge_fill(
     judged = judge(order, order.evidence, reading, OrderCase.SIGHTED_FILL)
     if judged.verdict is V.NOTHING:
         return order, evidence, fills
+    if judged.verdict is V.FILL_BORNE_OUT:  # the one that reported it and the position book are two sources
+        return order, evidence, replace(fills, net=order.filled_seen)
     if judged.verdict is not V.FILL_WITHDRAWN:
         return order, judged.evidence, fills
     if reading.status in OPEN or order.state in TERMINAL:
@@ -426,10 +436,11 @@ def _ask_for_proof(oms: OrderDecision, before: Order, order: Order) -> None:
     """Request a read while something of an order is unproven, and for what the positions show of a key's first fill: a
     conversion at the terminal can be told from another name of the product by that alone."""
     end = order.evidence.end
-    ends = end and order.state in RESTING and not oms.is_cancel_unanswered(order.account, order.client_order_id)
+    early = isinstance(end, PendingEnd) and oms.is_cancel_unanswered(order.account, order.client_order_id)
+    ends = end and order.state in RESTING and not early
     news = (order.filled_seen, order.filled) != (before.filled_seen, before.filled)
     first = news and bool(order.filled_seen) and not order.purpose.reduces and not oms.state.agreed.get(order.net)
-    doubted = net_evidence.needs_positions(oms, order)
+    doubted = not early and net_evidence.needs_positions(oms, order)
     if order.filled_seen > order.filled or ends or doubted or first:
         positions = doubted or first or isinstance(end, Disputed)
         cause = "first fill" if first else "unproven"

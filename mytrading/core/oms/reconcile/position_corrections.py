@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms.evidence import carried_units, missing_units, net_positions
 from mytrading.core.oms.reconcile import expiries, gone_units, short_delivery, startup
-from mytrading.core.oms.state.alert_codes import EventAlert
+from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
 from mytrading.messages.enums import Confidence, Product, Severity
@@ -15,8 +15,9 @@ from mytrading.messages.orders import Position
 from mytrading.messages.reports import BooksRead
 
 
-def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    """Correct the positions of a key to the broker's `net` (signed units); units no strategy owns become unmanaged."""
+def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead, unknown: int = 0) -> None:
+    """Correct the positions of a key to the broker's `net` (signed units); units no strategy owns become unmanaged,
+    of which the day began with `unknown` (signed) that nothing told of before."""
     carried = abs(carried_units.carried_units(oms, key))
     ended_with_its_day = carried > 0 and key.product is Product.MIS
     left = missing_units.net_left_by_orders(oms, key, net, read)
@@ -39,7 +40,8 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
             _reduce(oms, position, sign * cut, sign * untraded, found)
     owned = missing_units.owned_units(oms, key)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
-    record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(oms, key, read))
+    average_price = 0.0 if covered else net_positions.broker_average_price(oms, key, read)
+    record_unmanaged(oms, key, net - covered, average_price, unknown)
 
 
 def end_mismatch(oms: OrderDecision, mismatch: MismatchSeen) -> None:
@@ -74,17 +76,35 @@ def newest_first(oms: OrderDecision, key: NetKey) -> list[Position]:
     return sorted(oms.state.owner_positions(key), key=lambda position: (-position.opened_ns, position.strategy))
 
 
-def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:
-    """Record the unmanaged quantity (signed units) of a key, if it changed."""
+def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float, carried: int = 0) -> None:
+    """Record the unmanaged quantity (signed units) of a key, if it changed; units that are sold are alerted, since the
+    price may rise without end. `carried`: those added that the day began with."""
     known = oms.state.unmanaged.get(key)
     before = known.quantity if known else 0
     if quantity == before:
         return
     since = (known.since_ns or known.at_ns) if known is not None and before * quantity > 0 else oms.now
     row = UnmanagedChanged(**key._asdict(), quantity=quantity, average_price=average_price, at_ns=oms.now)
-    oms.emit(replace(row, since_ns=since))
+    oms.emit(replace(row, since_ns=since, carried=carried))
     if quantity < before:
         short_delivery.alert_sold_beyond_held(oms, key, quantity, is_bought_back=False)
+    if quantity < min(before, 0):
+        _alert_short(oms, key, quantity)
+
+
+def _alert_short(oms: OrderDecision, key: NetKey, quantity: int) -> None:
+    traded = net_positions.filled_today(oms, key)
+    what = f"{quantity} of {key.instrument} {key.product} in {key.account} belong to no owner and have no stop"
+    if traded:
+        what = f"{what}; orders of ours filled there today, so compare the trades at the broker"
+    cure = f"buy them back with `mytrading positions close {key.instrument} --unmanaged`"
+    text = f"{what}; {cure}, or give them to a strategy (`mytrading positions claim`)"
+    oms.alert(StateAlert.UNMANAGED_SHORT, Severity.CRITICAL if traded else Severity.WARNING, alert_subject(key), text)
+
+
+def alert_subject(key: NetKey) -> str:
+    """Return the subject of an alert about a net position key."""
+    return f"{key.account} {key.instrument} {key.product}"
 
 
 def _reduce(oms: OrderDecision, position: Position, units: int, untraded: int, found: gone_units.Explained) -> None:

@@ -63,6 +63,8 @@ def _order(state: State, row: orders.OrderChanged) -> None:
     before = state.put_order(order, key)
     if state.touched.get(key) != machine_ns:
         state.put(state.touched, key, machine_ns)
+    if order.filled != (before.filled if before is not None else 0):
+        state.put(state.filled_at, key, machine_ns)
     evidence = order.evidence
     if before is not None or order.state is OrderState.SUBMITTED or evidence.cancel.out or evidence.modify.out:
         _count_call(state, before, row)
@@ -146,6 +148,8 @@ def _foreign(state: State, row: account_events.ForeignSeen) -> None:
         state.drop(state.earlier, (row.account, name))
         state.drop(state.foreign, (row.account, name))
         state.drop(state.foreign_orders, (row.account, name))
+    if row.positions:
+        state.put(state.compared, row.account, 1)
     for name in row.ids:
         state.put(state.foreign, (row.account, name), row.machine_ns)
     for foreign in row.rows:
@@ -280,6 +284,14 @@ def _hold_stop(state: State, row: HoldStop) -> None:
         state.put(state.held_stops, row.owner, row)
 
 
+def _unmanaged(state: State, row: account_events.UnmanagedChanged) -> None:
+    state.put_or_drop(state.unmanaged, row.net, row, row.quantity)
+    if row.carried:
+        place = (row.account, row.instrument)
+        state.put(state.begun, place, (state.begun.get(place) or 0) + row.carried)
+        _explain(state, row.net, row.carried)
+
+
 def _explain(state: State, key: NetKey, units: int) -> None:
     state.put(state.unexplained, key, (state.unexplained.get(key) or 0) + units)
 
@@ -334,7 +346,8 @@ FOLDS: dict[type, Any] = {
     orders.PositionAdjusted: _adjusted,
     orders.GoalChanged: _goal,
     orders.ProtectionChanged: _protection,
-    account_events.UnmanagedChanged: lambda state, row: state.put_or_drop(state.unmanaged, row.net, row, row.quantity),
+    account_events.UnmanagedChanged: _unmanaged,
+    account_events.ClaimWaits: lambda state, row: state.put_or_drop(state.claims, row.request.id, row, not row.over),
     account_events.InstrumentHalted: lambda state, row: state.put_or_drop(state.halted, row.net, row, row.halted),
     account_events.AccountModeChanged: _mode,
     account_events.AccountBrokerChanged: lambda state, row: state.put(state.brokers, row.account, row.broker),
@@ -347,6 +360,7 @@ FOLDS: dict[type, Any] = {
     account_events.LastPriceSeen: lambda state, row: state.put(
         state.last_prices, (row.account, row.instrument), row.price
     ),
+    account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.lacks),
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared

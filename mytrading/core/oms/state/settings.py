@@ -70,6 +70,9 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The router asks servers for quotes; where it does not, the edge follows at once."""
     asks_orders: bool = False
     """The server is asked for orders by their ids; where it is not, what no order book of a new day lists has ended."""
+    held_back: int = 20 * SECOND
+    """Time for which an exit of units that the position book lacks, or the end of an order whose filled units nothing
+    names, waits for books that agree."""
     exit_same_again: int = 60 * SECOND
     """Time after a refusal before a stop is taken away again for an exit of the same type and price."""
     stop_return: int = 2 * SECOND
@@ -82,6 +85,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Two reads that correct a position lie at least this far apart."""
     empty_span: int = 60 * SECOND
     """Time over which reads of an empty position book prove that what was carried into the day is gone."""
+    claim_patience: int = 12 * SECOND
+    """Time for which a claim waits for a read in which positions and trades agree, before it is refused."""
     name_within: int = 5 * SECOND
     """Market time after our first fill in which nobody converts it: a read of then tells a name of its product."""
     mode_first: bool = True

@@ -112,6 +112,8 @@ class State:
     before: a row under one is yesterday's, unless it says that it is younger. An id and a day are one order."""
     books: Table[str, int]
     """Accounts whose order book has been read today."""
+    compared: Table[str, int]
+    """Accounts whose position book has been read today."""
     sent: Table[str, tuple[int, ...]]
     """Ends of an account's calls that may still count in its rate: ascending machine ns."""
     paused: Table[str, int]
@@ -153,6 +155,10 @@ class State:
     """Keys of which a read has shown what strategies hold, with the signed units at that time."""
     agreed_today: Table[NetKey, int]
     """Of these, the keys of which a read of this day has, with the market time of the last row that says so."""
+    short: Table[NetKey, account_events.HeldShort]
+    """Keys of which the newest read of the position book lacks units of strategies."""
+    filled_at: Table[NetKey, int]
+    """Machine time at which an order of a key was last known to have filled more: a read begun before says nothing."""
     names: Table[NetKey, account_events.ProductNamed]
     """Names that the broker's books have for products of ours, learnt from our own fills."""
     shown_first: Table[NetKey, Product]
@@ -183,6 +189,8 @@ class State:
     """Market time at which an entry of an account and instrument last ended by a cancel of ours."""
     placed: Table[str, int]
     """Orders placed today, by account."""
+    claims: Table[str, account_events.ClaimWaits]
+    """Claims that wait for a read, by request."""
     churned: Table[str, tuple[tuple[str, int], ...]]
     """Instruments and market times of entries that left soon after, by account."""
     stopped: Table[tuple[str, str], account_events.EntriesStopped]

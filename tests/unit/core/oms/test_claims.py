@@ -22,8 +22,7 @@ def bench() -> OrderBench:
 
 def foreign(bench: OrderBench, units: int, instrument: str = "NFO:A") -> None:
     """Trade at the terminal; two reads show it."""
-    key = (instrument, Product.MIS)
-    bench.broker.net[key] = bench.broker.net.get(key, 0) + units
+    bench.broker.by_hand(bench.broker.net.get((instrument, Product.MIS), 0) + units, instrument)
     bench.read()
     bench.tick(6 * SECOND)
     bench.read()
@@ -32,7 +31,8 @@ def foreign(bench: OrderBench, units: int, instrument: str = "NFO:A") -> None:
 def claim(bench: OrderBench, strategy: str = "s1", **fields: object) -> RequestAnswered:
     asked = {"account": ACCOUNT, "instrument": "NFO:A", "product": Product.MIS, "price": 100.0, **fields}
     request = ClaimRequested(id=f"c{bench.time}", strategy=strategy, at_ns=bench.now, **asked)  # type: ignore[arg-type]
-    return next(row for row in bench.step(request) if isinstance(row, RequestAnswered))
+    rows = [*bench.step(request), *bench.read()]
+    return next(row for row in rows if isinstance(row, RequestAnswered))
 
 
 def unmanaged(bench: OrderBench) -> UnmanagedChanged:
@@ -73,6 +73,7 @@ def claim_guarded(bench: OrderBench, strategy: str = "s1", **fields: object) -> 
     asked = {"account": ACCOUNT, "instrument": "NFO:A", "product": Product.MIS, "price": 100.0, **STOP, **fields}
     request = ClaimRequested(id=f"c{bench.time}", strategy=strategy, at_ns=bench.now, **asked)  # type: ignore[arg-type]
     bench.step(request)
+    bench.read()
     return request.id
 
 
@@ -294,7 +295,7 @@ def test_claim_for_an_owner_that_is_being_closed_is_refused_with_the_goal_and_th
     for said in ("s1 is being closed in NFO:A MIS of main", "exit g1 is open", "claim again when", "another owner"):
         assert said in answer.message
     assert "mytrading positions close NFO:A --unmanaged" in answer.message
-    assert unmanaged(bench).quantity == 75 and len(bench.broker.orders) == 2
+    assert unmanaged(bench).quantity == 75 and len(bench.broker.placements) == 2
 
 
 def end_exit(bench: OrderBench) -> None:

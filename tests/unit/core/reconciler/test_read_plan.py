@@ -108,6 +108,16 @@ def test_proof_waits_like_every_read_for_a_server_that_fails_or_wants_quiet() ->
     assert quiet.take_next_job(T0) is None
 
 
+@pytest.mark.parametrize("positions", [False, True])
+def test_proof_beside_a_read_that_is_under_way_lacked_the_positions_that_it_was_asked_for(positions: bool) -> None:
+    plan = started()
+    plan.add_request(request("first"))
+    assert plan.take_next_job(T0 + SECOND) is not None
+    plan.add_request(request("proof", proof=True, positions=positions))
+    job = plan.take_next_job(T0 + SECOND)
+    assert job is not None and (job.beside, job.orders, job.trades, job.positions) == (True, True, True, positions)
+
+
 def test_read_that_ends_after_a_proof_beside_it_is_void() -> None:
     """A read begun before the cancel would show orders alive that the proof has shown to have ended."""
     plan = started()

@@ -251,6 +251,7 @@ def test_flatten_is_sliced_by_the_sizes_that_it_brings(bench: OrderBench) -> Non
             id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", at_ns=bench.now, price=9.0
         )
     )
+    bench.read()
     flatten(bench, sizes={"NFO:A": (50, 200)})
     bench.tick(SECOND)
     bench.read()
@@ -269,6 +270,7 @@ def test_claim_that_brings_its_sizes_is_guarded_in_slices(bench: OrderBench) -> 
             price=99.0, stop=90.0, stop_limit=87.0, lot=50, freeze=200,
         )
     )  # fmt: skip
+    bench.read()
     bench.tick(SECOND)
     assert sorted(call.order.quantity for call in bench.calls) == [100, 150, 200]
 

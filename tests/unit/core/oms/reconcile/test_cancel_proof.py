@@ -1,4 +1,4 @@
-"""The way of an exit past the stop that rests: one cancel, its answer, one read of order and trade book, the exit."""
+"""The way of an exit past the stop that rests: one cancel, its answer, one read of the three books, the exit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_read_that_proves_a_cancel_is_asked_when_it_is_answered_and_none_before(
     assert len(reads(bench)) == known, "what is read while the cancel is out proves nothing"
     bench.cancel()
     (asked,) = reads(bench)[known:]
-    assert (asked.orders, asked.trades, asked.positions) == (True, True, False), "three calls, no more"
+    assert (asked.orders, asked.trades, asked.positions) == (True, True, True), "four calls, no more"
     assert exits(bench) == []
     bench.read()
     assert len(exits(bench)) == 1 and len(reads(bench)) == known + 1

@@ -163,12 +163,13 @@ def test_claimed_units_stay_where_a_partial_book_lacks_them() -> None:
     """No order of ours bought them, which must not be read as an order that sold them."""
     bench = bench_at(PARTIAL)
     guarded(bench)
-    bench.broker.net[A] = 80
+    bench.broker.by_hand(80, "NFO:A", Product.NRML)
     minutes(bench, 1)
     claim = ClaimRequested(
         id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.NRML, strategy="s1", at_ns=bench.now, price=100.0
     )
     bench.step(claim)
+    bench.read()
     assert held(bench)[0] == 80
     bench.broker.unlisted.add(A)
     minutes(bench, 20)

@@ -94,7 +94,7 @@ def test_read_without_one_of_the_books_recovers_nothing(bench: OrderBench, book:
 
 
 def test_what_the_broker_holds_beyond_ours_becomes_unmanaged_before_entries_go(bench: OrderBench) -> None:
-    bench.broker.net["NFO:A", Product.MIS] = 80
+    bench.broker.by_hand(80)
     bench.crash((ACCOUNT,))
     bench.read()
     assert not bench.machine.has_recovered(ACCOUNT)

@@ -1,0 +1,147 @@
+"""What the broker can hold of a key by its newest position book: the ledger's interval, and what of it is missing.
+
+Used by every exit before it leaves, by the comparison of positions, and by what proves the end of an order. An order
+under way can add units or take some; a book inside that interval says nothing against the ledger. A book that was not
+answered, is empty with nothing to confirm it, or hides a row of the key, bounds nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.orders.state_machine import RESTING, SENT, is_untriggered_stop, unfilled_quantity
+from mytrading.messages.account_events import HeldShort
+from mytrading.messages.keys import NetKey
+from mytrading.messages.orders import Goal, Order, Position
+from mytrading.messages.reports import BooksRead
+from mytrading.messages.run_config import UnknownExit
+
+
+class UnderWay(NamedTuple):
+    """Units that orders of a key, unconfirmed as yet, may have bought and sold."""
+
+    bought: int
+    sold: int
+
+
+def units_under_way(oms: OrderDecision, key: NetKey, but: str = "") -> UnderWay:
+    """Return what the orders of a key may have traded unconfirmed, without order `but`. A stop that rests untriggered
+    has not: its row says so in the same reads."""
+    units = {1: 0, -1: 0}
+    for order in oms.open_orders(key):
+        if order.client_order_id != but and _may_have_filled(order):
+            units[order.side.sign] += unfilled_quantity(order)
+    return UnderWay(units[1], units[-1])
+
+
+def _may_have_filled(order: Order) -> bool:
+    rests = is_untriggered_stop(order) and order.state in RESTING and not order.evidence.end
+    return order.filled_seen > order.filled or (order.state in SENT and not rests)
+
+
+def shown_net(oms: OrderDecision, key: NetKey, read: BooksRead) -> int | None:
+    """Return the signed units of a key by the position book of a read, with what that need not list; None if the book
+    bounds nothing: it is void, from before our last fill, hides a row of the key or may lack it."""
+    if read.positions is None or (oms.state.filled_at.get(key) or 0) >= read.began_machine_ns:
+        return None
+    if unread_rows.hides_position(key.instrument, read) or not _tells(oms, key, read):
+        return None
+    return net_positions.net_with_unlisted(oms, key, net_positions.broker_net(key, read))
+
+
+def _tells(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the book says what is held of the key; an empty one does beside live funds, or where it agrees."""
+    if missing_units.tells_net(oms, key, read):
+        return True
+    flat = net_positions.ledger_net(oms.state, key) == 0
+    return flat and read.positions == () and missing_units.tells_beside_others(oms, key, read)
+
+
+def note_missing_units(oms: OrderDecision, read: BooksRead) -> None:
+    """Record, for each key of strategies, how many of their units a read lacks that no order under way can have taken;
+    an empty or hidden book leaves what is known, and is read again while an exit waits."""
+    keys = {key for table in (oms.state.owners, oms.state.short) for key in table if key.account == read.account}
+    for key in sorted(keys):
+        known = oms.state.short.get(key)
+        if known is not None and unread_rows.hides_position(key.instrument, read):
+            _record(oms, key, 0, 0, 0, read)  # what is unknown by such a row alone holds nothing back
+        elif (net := shown_net(oms, key, read)) is not None:
+            _record(oms, key, net, *_missing(oms, key, net), read)
+
+
+def _missing(oms: OrderDecision, key: NetKey, net: int) -> tuple[int, int]:
+    """Units of strategies that the broker's net lacks and nothing explains, and all that it lacks; units of nobody are
+    the first that are gone."""
+    owned = missing_units.owned_units(oms, key)
+    sign, ledger = 1 if owned > 0 else -1, net_positions.ledger_net(oms.state, key)
+    moving = units_under_way(oms, key)
+    lacks = (ledger - net) * sign - max(0, (ledger - owned) * sign)
+    taken = moving.sold if sign > 0 else moving.bought
+    return min(abs(owned), max(0, lacks - taken)), min(abs(owned), max(0, lacks))
+
+
+def _record(oms: OrderDecision, key: NetKey, net: int, missing: int, lacks: int, read: BooksRead) -> None:
+    """The time counts on while orders of ours explain what lacks, or a stop placed meanwhile would begin it anew; more
+    that lacks begins it."""
+    known = oms.state.short.get(key)
+    if (known.missing, known.shown, known.lacks) == (missing, net, lacks) if known is not None else not lacks:
+        return
+    since = known.since_machine_ns if known is not None and lacks <= known.lacks else read.ended_machine_ns
+    row = HeldShort(**key._asdict(), missing=missing, shown=net, lacks=lacks, since_machine_ns=since, at_ns=oms.now)
+    oms.emit(row)
+
+
+def missing_of(oms: OrderDecision, position: Position) -> int:
+    """Return the units of a position that the newest book lacks: the newest owners lose first, as by a correction."""
+    if not oms.state.short or (short := oms.state.short.get(position.net)) is None:
+        return 0
+    left = short.missing
+    for holder in sorted(oms.state.owner_positions(position.net), key=lambda p: (-p.opened_ns, p.strategy)):
+        cut = min(left, abs(holder.quantity))
+        if holder.strategy == position.strategy:
+            return cut
+        left -= cut
+    return 0
+
+
+def units_held_back(oms: OrderDecision, goal: Goal, position: Position) -> int:
+    """Return the units that no exit of a goal may take now, as the broker may not hold them: for `held_back` at most,
+    and without end where `unknown_exit` lets an operator decide."""
+    if not (units := missing_of(oms, position)):
+        return 0
+    short = oms.state.short[position.net]
+    since = max(short.since_machine_ns, goal.opened_machine_ns)
+    waits = oms.limits.unknown_exit is UnknownExit.WAIT or oms.machine - since < oms.limits.held_back
+    return units if waits else 0
+
+
+def describe_missing(oms: OrderDecision, goal: Goal) -> str:
+    """Return in words what the position book shows of a key that it lacks units of; empty if it lacks none."""
+    if (short := oms.state.short.get(goal.net)) is None:
+        return ""
+    shown = f"the position book shows {short.shown} of {goal.instrument} {goal.product}"
+    return f"{shown}, {short.missing} fewer than are known here, and no order of ours explains it"
+
+
+def bears_out_end(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if the position book agrees that an ended order filled no more than is known: its net lies in what the
+    ledger and the other orders under way explain.
+
+    So it does after `held_back` without an answer, and at once where the book cannot tell: a row of it is unreadable,
+    or it may lack the key by the table of brokers."""
+    if read.began_machine_ns - order.evidence.seen_machine_ns >= oms.limits.held_back:
+        return True
+    key = order.net
+    if read.positions and (
+        unread_rows.hides_position(key.instrument, read) or not missing_units.tells_beside_others(oms, key, read)
+    ):
+        return True
+    if (net := shown_net(oms, key, read)) is None:
+        return False
+    short = oms.state.short.get(key)
+    if short is not None and short.shown == net and short.since_machine_ns <= order.call.began_machine_ns:
+        return True  # that was lacking before this order was sent
+    moving, ledger = units_under_way(oms, key, order.client_order_id), net_positions.ledger_net(oms.state, key)
+    return ledger - moving.sold <= net <= ledger + moving.bought
