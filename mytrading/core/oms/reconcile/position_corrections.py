@@ -32,6 +32,7 @@ def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead
         untraded = min(carried, max(0, cut - traded))
         carried, traded = carried - untraded, max(0, traded - cut)
         found = gone_units.Explained() if untraded else told
+        untraded = 0 if unknown else untraded  # what the day began with is put right by those units alone
         if net_positions.is_settled_by_now(oms, key.instrument):
             expiries.book(oms, position, sign * cut, sign * untraded, read)
         elif ended_with_its_day or oms.is_venue_square_off(key):

@@ -386,6 +386,8 @@ def claim(bench: OrderBench, name: str, **fields: Any) -> RequestAnswered:
     key: dict[str, Any] = {"account": ACCOUNT, "instrument": LOT, "product": Product.MIS, "price": 100.0}
     bench.time += SECOND
     bench.step(ClaimRequested(id=name, at_ns=bench.now, strategy="s1", **key, **fields))
+    bench.tick(SECOND)
+    bench.read()
     found = answer(bench, name)
     assert found is not None
     return found
@@ -417,6 +419,8 @@ def test_claim_with_a_stop_that_comes_twice_before_the_stop_rests_claims_once() 
     }
     for _ in range(2):
         bench.step(ClaimRequested(id="c1", at_ns=bench.now, **key, **fields))
+        bench.tick(SECOND)
+        bench.read()
     assert moves(bench) == [("claim", 50)] and answer(bench, "c1") is None
     bench.accept()
     found = answer(bench, "c1")
