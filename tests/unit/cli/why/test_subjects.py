@@ -98,6 +98,8 @@ def test_units_from_elsewhere_say_that_no_order_led_to_them_and_the_claim_that_g
         id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", at_ns=1, price=100.0
     )
     bench.step(claim)
+    bench.tick(SECOND)
+    bench.read()
     write(config, "gateway", [claim], OUTPUT, "control")
     steps = chain(config, bench, POSITION)
     assert [step.kind for step in steps][:2] == ["operator", "fill"] and "without an order: claim" in steps[1].what
