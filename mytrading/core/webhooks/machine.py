@@ -482,11 +482,14 @@ class WebhookMachine:
         return known.alert if abs(alert.received_ns - known.received_ns) < webhook.duplicate_ns else ""
 
     def _is_new(self, webhook: WebhookDefinition, wanted: _Wanted, alert: AlertReceived, key: str) -> bool:
-        """True if an alert whose key came before is one to carry out. An exit always is: to close twice is harmless, to
-        stay in is not. An entry without a time or id is once another alert of its symbol was taken since."""
+        """True if an alert whose key came before is one to carry out; never where its sender's own id says that it is
+        the same. An exit is: to close twice is harmless, to stay in is not. An entry without a time is once another
+        alert of its symbol was taken since."""
+        if alert.sender_id:
+            return False
         if not wanted.units:
             return True
-        if alert.sender_id or alert.bar_time:
+        if alert.bar_time:
             return False
         first, place = self._keys[webhook.name, key], (webhook.name, wanted.watch or wanted.contract)
         return any(
