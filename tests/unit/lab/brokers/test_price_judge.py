@@ -163,6 +163,26 @@ def test_feed_that_is_not_ready_or_has_no_price_or_was_not_looked_at_is_seen() -
     assert found(share(), looks=())["deaf"] == ["the feed was never looked at"]
 
 
+@pytest.mark.parametrize(
+    ("facts", "mode", "said"),
+    [
+        (PLAIN, "Quote", [f"{SHARE}: not on Depth frames, although its quotes had no offers"]), (PLAIN, "Depth", []),
+        (Facts(has_depth=False), "Quote", []),
+    ],
+)  # fmt: skip
+def test_share_whose_quotes_had_no_offers_and_that_is_not_on_depth_is_seen(
+    facts: Facts, mode: str, said: list[str]
+) -> None:
+    looks = (look(1040)._replace(modes={SHARE: mode}),)
+    assert found(share(on_depth=True), facts, looks=looks).get("deaf", []) == said
+    assert found(share(), facts, looks=looks) == {}, "nobody wants it on Depth"
+
+
+def test_share_that_loses_its_token_need_not_be_on_depth() -> None:
+    looks = (look(1040)._replace(modes={SHARE: "REST"}),)
+    assert found(share(on_depth=True, shares_token=True), Facts(bare_tokens=True), looks=looks) == {}
+
+
 MUTED = Span(TEN + 4 * MINUTE, TEN + 7 * MINUTE)
 STALE = {"STALE_QUOTE": "too old"}
 AGED, DENIED = look(1025, 24.0), Trial(1025 * SECOND, SHARE, STALE)
@@ -297,3 +317,6 @@ def test_facts_are_those_of_the_simulators_profile() -> None:
     assert facts_of(poor, refuses=False) == Facts(
         has_volume=False, index_prices=False, has_history=False, minutes_late=30
     )
+    for mode, has_depth in (("depth", False), ("index depth", True)):
+        refuses = FeedProfile(name="z", socket=SocketForm(refuses=(mode,)))
+        assert facts_of(refuses, refuses=False) == Facts(has_depth=has_depth)
