@@ -114,7 +114,7 @@ def test_even_book_hides_that_the_middle_was_taken_for_a_trade(tmp_path: Path) -
     assert (set(played.modes.values()), played.found) == ({"Quote"}, set())
 
 
-@pytest.mark.parametrize("broker", ["fyers", "pocketful", "zerodha", "upstox", "iifl"])
+@pytest.mark.parametrize("broker", ["fyers", "fivepaisa", "pocketful", "zerodha", "upstox", "iifl"])
 def test_right_table_counts_nothing_on_uneven_books(tmp_path: Path, broker: str) -> None:
     played = play(tmp_path, broker, ChapterVenue)
     assert (played.modes[DEPTH_SHARE], played.found) == ("Depth", set())
