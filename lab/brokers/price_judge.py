@@ -269,14 +269,20 @@ def _volume_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
     if not facts.has_volume:
         return [f"{_at(one, bar)}: volume {bar.volume}, which no frame says"] if bar.volume else []
     sure, quotes, slack = _shown(one, surely=True), _shown(one, surely=False), _slack(one, facts, bar)
-    begin_ns = bar.start_ns
-    if one.muted is not None and _is_touched(one, bar):
-        begin_ns = min(begin_ns, one.muted.begin_ns)
+    begin_ns = _volume_begin(one, bar)
     most = _counter(quotes, bar.end_ns + slack) - _counter(sure, begin_ns - slack)
     least = max(_counter(sure, bar.end_ns - slack) - _counter(quotes, begin_ns + slack), 0)
     if least <= bar.volume <= most:
         return []
     return [f"{_at(one, bar)}: volume {bar.volume}, traded {least if least == most else f'{least} to {most}'}"]
+
+
+def _volume_begin(one: Watched, bar: Bar) -> int:
+    """The time from which the volume of a bar counts: its start, but behind a mute the end of the bar before."""
+    if one.muted is None or not _is_touched(one, bar):
+        return bar.start_ns
+    before = [other.end_ns for other in one.bars if other.ticks and other.end_ns <= bar.start_ns]
+    return max(before, default=min(bar.start_ns, one.muted.begin_ns))
 
 
 def _counter(quotes: Sequence[Sent], at_ns: int) -> int:

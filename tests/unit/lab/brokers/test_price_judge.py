@@ -223,6 +223,16 @@ def test_bar_behind_a_mute_begins_its_volume_at_quotes_that_were_sent_just_befor
     assert set(found(one, looks=(AGED,), trials=(DENIED,))) == kinds
 
 
+@pytest.mark.parametrize(("volume", "kinds"), [(600, set()), (0, {"volume"})])
+def test_volume_of_a_mute_that_ends_just_before_a_minute_is_in_the_bar_before(volume: int, kinds: set[str]) -> None:
+    """Three quotes came in the last seconds of the minute in which the mute ended: the next bar has its own alone."""
+    last = bar(6, open=1028.5, low=1028.5, ticks=3, volume=1800)
+    muted_now = MUTED._replace(end_ns=TEN + 7 * MINUTE - 3 * SECOND)
+    before = (one for one in GOOD_BARS if one.start_ns < MUTED.begin_ns)
+    bars = (*before, last, bar(7, volume=volume))
+    assert set(found(share(*bars, muted=muted_now), looks=(AGED,), trials=(DENIED,))) == kinds
+
+
 @pytest.mark.parametrize(("first", "kinds"), [(1002.5, set()), (1020.0, {"price"})])
 def test_bar_behind_a_mute_may_open_at_a_quote_of_the_moment_in_which_it_ended(first: float, kinds: set[str]) -> None:
     """The harness knows the end of a mute once the server has answered: quotes of a moment before it came already."""
