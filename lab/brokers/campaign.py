@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from lab.brokers import uneven_books
 from lab.brokers.cases import CASES, Case, carried_night, refuses_entries
 from lab.brokers.prices import ENTERED, PRICES, SPEED, watched_at
 from lab.brokers.results import FAILED, LEFT_OUT, PASSED, BrokerResult, CaseResult
@@ -99,11 +100,11 @@ def play_broker(wanted: Wanted, broker: str, progress: Progress, chapter: str = 
 
 
 def _stage(chapter: str, home: Path, folder: Path, broker: str) -> Stage:
-    """A stage for a chapter: that of prices has a fast market, and watches more."""
+    """A stage for a chapter: that of prices has a fast market with uneven books, and watches more."""
     enters = broker not in REFUSED
     if chapter == ORDERS:
         return Stage(folder, home, broker, enters=enters)
-    return Stage(folder, home, broker, enters=enters, speed=SPEED, watch=watched_at)
+    return Stage(folder, home, broker, enters=enters, speed=SPEED, watch=watched_at, simulator=uneven_books.__name__)
 
 
 def _play_on_a_stage(

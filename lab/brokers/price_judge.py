@@ -42,7 +42,7 @@ class Facts(NamedTuple):
     `slack_ns`: market time by which the edges of bars may be off. `has_volume`: frames count the day's volume.
     `index_prices`: those of an index have a price. `repeats`: old values are sent again, so that a quote which says the
     same as the one before is none. `unreadable`: history is answered by what is none. `refuses`: entries
-    at the broker are refused as such.
+    at the broker are refused as such. `has_depth`: a subscription of Depth is taken.
     """
 
     slack_ns: int = 0
@@ -54,6 +54,7 @@ class Facts(NamedTuple):
     refuses: bool = False
     repeats: bool = False
     unreadable: bool = False
+    has_depth: bool = True
 
 
 def facts_of(profile: FeedProfile, *, refuses: bool) -> Facts:
@@ -70,6 +71,7 @@ def facts_of(profile: FeedProfile, *, refuses: bool) -> Facts:
         refuses=refuses,
         repeats=bool(socket.repeat_seconds),
         unreadable=profile.history.bars == "no stamp",
+        has_depth="depth" not in socket.refuses,
     )
 
 
@@ -92,7 +94,7 @@ class Watched(NamedTuple):
     """An instrument: what the exchange showed, its true minutes of history by start, and the bars of the store.
 
     `past` are those of the last trading day, `muted` the market time in which nothing of it was sent. `shares_token`:
-    another watched instrument has its token.
+    another watched instrument has its token. `on_depth`: its quotes had no offers until Depth was asked for.
     """
 
     instrument: str
@@ -104,15 +106,18 @@ class Watched(NamedTuple):
     is_index: bool = False
     muted: Span | None = None
     shares_token: bool = False
+    on_depth: bool = False
 
 
 class Look(NamedTuple):
-    """The feed at a moment of machine time: age in seconds of each subscription (None: no price yet), and problems."""
+    """The feed at a moment of machine time: age in seconds of each subscription (None: no price yet), problems, and the
+    kind of frame that each has."""
 
     at_ns: int
     ready: bool
     ages: Mapping[str, float | None]
     problems: Mapping[str, str]
+    modes: Mapping[str, str] = {}
 
 
 class Trial(NamedTuple):
@@ -264,14 +269,20 @@ def _volume_findings(one: Watched, bar: Bar, facts: Facts) -> list[str]:
     if not facts.has_volume:
         return [f"{_at(one, bar)}: volume {bar.volume}, which no frame says"] if bar.volume else []
     sure, quotes, slack = _shown(one, surely=True), _shown(one, surely=False), _slack(one, facts, bar)
-    begin_ns = bar.start_ns
-    if one.muted is not None and _is_touched(one, bar):
-        begin_ns = min(begin_ns, one.muted.begin_ns)
+    begin_ns = _volume_begin(one, bar)
     most = _counter(quotes, bar.end_ns + slack) - _counter(sure, begin_ns - slack)
     least = max(_counter(sure, bar.end_ns - slack) - _counter(quotes, begin_ns + slack), 0)
     if least <= bar.volume <= most:
         return []
     return [f"{_at(one, bar)}: volume {bar.volume}, traded {least if least == most else f'{least} to {most}'}"]
+
+
+def _volume_begin(one: Watched, bar: Bar) -> int:
+    """The time from which the volume of a bar counts: its start, but behind a mute the end of the bar before."""
+    if one.muted is None or not _is_touched(one, bar):
+        return bar.start_ns
+    before = [other.end_ns for other in one.bars if other.ticks and other.end_ns <= bar.start_ns]
+    return max(before, default=min(bar.start_ns, one.muted.begin_ns))
 
 
 def _counter(quotes: Sequence[Sent], at_ns: int) -> int:
@@ -295,10 +306,16 @@ def _deaf(seen: PriceEvidence) -> list[str]:
     for one in seen.watched:
         if last is not None and one.instrument not in losers and last.ages.get(one.instrument) is None:
             found.append(f"{one.instrument}: no price: {last.problems.get(one.instrument) or 'not subscribed'}")
+        if last is not None and one.instrument not in losers and _lacks_depth(one, last, seen.facts):
+            found.append(f"{one.instrument}: not on Depth frames, although its quotes had no offers")
         if missing := _missing(one, seen) if one.instrument not in losers else []:
             shown = ", ".join(format_ist(at, "%H:%M") for at in missing[:5])
             found.append(f"{one.instrument}: no bar of {len(missing)} minutes in which it was sent: {shown}")
     return found
+
+
+def _lacks_depth(one: Watched, last: Look, facts: Facts) -> bool:
+    return one.on_depth and facts.has_depth and last.modes.get(one.instrument) != "Depth"
 
 
 def _missing(one: Watched, seen: PriceEvidence) -> list[int]:

@@ -1,7 +1,8 @@
 """The chapter of prices: an hour of market at twenty times the speed, at a broker's own frames and history.
 
-Nothing is held: shares, an index and two options move as the simulator's market does. One share is mute for a while,
-and at the end one entry is asked for. `price_judge` holds what the stack made of it against what the exchange showed.
+Nothing is held: shares, an index and two options move as the simulator's market does. Their books are uneven, and one
+share and the call run on Depth frames. One share is mute for a while, and at the end one entry is asked for.
+`price_judge` holds what the stack made of it against what the exchange showed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lab.brokers.price_judge import (
     judge_prices,
 )
 from lab.brokers.stage import HOUR, KEY, SEED, START, UNITS, Stage
+from lab.brokers.uneven_books import is_on_depth
 from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.core.time import DAY, MINUTE, SECOND, ist_date, to_ns
 from mytrading.messages.instruments import Instrument
@@ -176,6 +178,7 @@ def look_of(report: dict[str, Any], *, ready: bool) -> Look:
         ready,
         {row["instrument"]: row["age_s"] for row in rows},
         {row["instrument"]: row["problem"] for row in rows if row["problem"]},
+        {row["instrument"]: row["mode"] for row in rows},
     )
 
 
@@ -194,8 +197,9 @@ def _watched(stage: Stage, name: str, muted: Span | None) -> Watched:
         history = market.minutes(name, ist_date(min([bar.start_ns for bar in bars[:1]] + [past])))
         tick = market.tick(name)
     return Watched(
-        name, tick, sent, history, bars, Span(past, past + DAY), name == INDEX, muted, found["token"] in tokens
-    )
+        name, tick, sent, history, bars, Span(past, past + DAY), name == INDEX, muted, found["token"] in tokens,
+        is_on_depth(name),
+    )  # fmt: skip
 
 
 class TrueMarket:

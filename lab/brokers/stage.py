@@ -52,6 +52,7 @@ from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut, n
 from mytrading.runtime.supervision.instance_lock import holder
 from mytrading.simulator.settings.broker_profile import BrokerProfile, broker_profile
 
+_ROOT = Path(__file__).resolve().parents[2]
 KEY = "conformance"
 """The API key of a simulator on this machine alone, and the token of its stack's webhooks."""
 SEED = 7
@@ -128,14 +129,14 @@ class _Denial(NamedTuple):
 class Stage:
     """A simulator and a stack for one broker, in `folder`; use it in a `with` block. Unless it `enters`, nothing waits
     for entries to be open. `speed` is the market's; `watch` names, once the simulator serves, what the
-    stack watches besides, so that its bars are kept."""
+    stack watches besides, so that its bars are kept. `simulator` is the module that runs as such."""
 
     def __init__(
         self, folder: Path, home: Path, broker: str, *, enters: bool = True, speed: float = 1.0,
-        watch: Callable[[Stage], Sequence[str]] = lambda _: (),
+        watch: Callable[[Stage], Sequence[str]] = lambda _: (), simulator: str = "mytrading.simulator",
     ) -> None:  # fmt: skip
         self.folder, self.broker, self.enters, self.speed, self._watch = folder, broker, enters, speed, watch
-        self.project_config = home / "config"
+        self.project_config, self._program = home / "config", simulator
         self.watched: tuple[str, ...] = ()
         self.asked: list[Asked] = []
         self.ledger: list[str] = []
@@ -192,14 +193,16 @@ class Stage:
     def start_simulator(self) -> None:
         """Start the simulator, or start it again in the market time of its clock file."""
         command = [
-            sys.executable, "-m", "mytrading.simulator", "--json", "--personality", "live", "--broker", self.broker,
+            sys.executable, "-m", self._program, "--json", "--personality", "live", "--broker", self.broker,
             "--rest-port", str(self._rest), "--ws-port", str(self._ws), "--api-key", KEY, "--seed", str(SEED),
             "--start", START, "--state-dir", str(self.folder / "venue"), "--clock", str(self._clock_file),
             "--config-dir", str(self._home / "config"), "--record", "--speed", f"{self.speed:g}",
         ]  # fmt: skip
         environment = {**os.environ, "PAPER_TRADING_INITIAL_CAPITAL": "100000000"}
         with (self.folder / "simulator.log").open("ab") as log:
-            self._simulator = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self._simulator = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, cwd=_ROOT, start_new_session=True
+            )
         self.until(self._serves, 30.0, "the simulator serves")
 
     def _serves(self) -> bool:

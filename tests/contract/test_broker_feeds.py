@@ -253,6 +253,38 @@ def test_message_of_one_token_is_never_another_instruments_price(broker: str) ->
         assert bench.quotes(share.id) or bench.quotes(index.id)
 
 
+@pytest.mark.parametrize("first", ["share", "index"])
+@pytest.mark.parametrize("broker", BARE_TOKENS)
+def test_index_is_priced_soon_after_the_share_of_its_token_is_left_out(tmp_path: Path, broker: str, first: str) -> None:
+    """On the first start of all the contracts come after the first frames: the share's book stood beside the index for
+    12 s, and its price was none for so long."""
+    with runtime_folder() as runtime, broker_feed(tmp_path, runtime, broker) as bench:
+        index = _of_kind(bench, InstrumentKind.INDEX)
+        share = next(
+            item for item in bench.venue.listing
+            if item.exchange == "NSE" and bench.venue.tokens.of(item.id) == bench.venue.tokens.of(index.id)
+        )  # fmt: skip
+        order = (share, index) if first == "share" else (index, share)
+
+        def show(turn: int) -> None:
+            for item in order:
+                ltp = 26_000.0 + turn if item is index else 1255.0
+                sides = (0.0, 0.0) if item is index else (1254.9, 1255.1)
+                bench.trade(SimulatedQuote(item, 0, ltp, *sides, 100 + turn, 0, ltp, ltp, ltp, ltp - 4.0))
+
+        show(0)
+        bench.watch(index.id, share.id)
+        for turn in range(1, 9):
+            bench.step(0.05)
+            show(turn)
+        bench.list_contracts(share, index)
+        bench.watch(index.id, share.id)
+        for turn in range(9, 49):
+            bench.step(0.05)
+            show(turn)
+        assert bench.quotes(index.id)[-1].ltp == 26_048.0, "two seconds after"
+
+
 def _of_kind(bench: BrokerFeed, kind: InstrumentKind) -> Instrument:
     return next(item for item in bench.venue.listing if item.kind is kind and item.exchange == "NSE_INDEX")
 

@@ -11,14 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
-
+from lab.brokers.uneven_books import UnevenVenue
 from mytrading.simulator import embedded, main
-from mytrading.simulator.market.day import SimulatedQuote
-from mytrading.simulator.venue.venue import SimulatedVenue
+from tests.kit.project import ROOT
 
-_FURTHER = 4
-_SHIPPED = "-m mytrading.simulator.embedded"
+_SHIPPED = "command=%(ENV_MYTRADING_PYTHON)s -m mytrading.simulator.embedded"
+_BEHIND = f"command=/usr/bin/env PYTHONPATH={ROOT} %(ENV_MYTRADING_PYTHON)s -m {__name__}"
 
 
 def put_behind(home: Path, broker: str) -> None:
@@ -26,37 +24,22 @@ def put_behind(home: Path, broker: str) -> None:
     conf = home / "supervisord.conf"
     text = conf.read_text(encoding="utf-8")
     assert text.count(_SHIPPED) == 1
-    conf.write_text(text.replace(_SHIPPED, f"{Path(__file__)} {broker}"), encoding="utf-8")
+    conf.write_text(text.replace(_SHIPPED, f"{_BEHIND} {broker}"), encoding="utf-8")
 
 
-class AnalyzingVenue(SimulatedVenue):
-    """A server with a broker whose operator switched analyze mode on. Its books show what an even, full one hides.
-
-    The first quote of an instrument has no offers: for that alone the feed asks for Depth frames. Bids lie `_FURTHER`
-    ticks further off than the market makes them: else the last price is the middle of bid and ask too.
-    """
+class AnalyzingVenue(UnevenVenue):
+    """A server with a broker whose operator switched analyze mode on, with books that an even, full one would hide."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.analyze = True
-        self._shown: set[str] = set()
-
-    def publish(self, quote: SimulatedQuote) -> None:
-        """Send a quote with such a book to its subscribers."""
-        name, tick = quote.instrument.id, quote.instrument.tick_size
-        if name not in self._shown and name in self.hub.watched_instruments:
-            self._shown.add(name)
-            quote = structs.replace(quote, bid=0.0, ask=0.0)
-        elif quote.bid:
-            quote = structs.replace(quote, bid=round(max(quote.bid - _FURTHER * tick, tick), 2))
-        super().publish(quote)
 
 
 def serve(broker: str) -> int:
     """Run the simulator of a stack behind a broker; returns its exit code."""
     plain = embedded.simulator_options_of_run
     embedded.simulator_options_of_run = lambda config: replace(plain(config), personality="live", broker=broker)
-    main.SimulatedVenue = AnalyzingVenue  # type: ignore[misc]
+    main.SimulatedVenue = AnalyzingVenue  # type: ignore[attr-defined]
     return embedded.main()
 
 

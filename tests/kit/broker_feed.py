@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -27,6 +27,7 @@ from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import IST, SECOND
 from mytrading.daemons.feed.daemon import DataManager
 from mytrading.daemons.feed.rest_prices import RestNow
+from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.instruments import Instrument, Snapshot
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
@@ -97,17 +98,22 @@ class _Listener(Client):
 
 
 class BrokerFeed:
-    """One broker and the feed. `machine_ns` is the bench's machine time, `market_ns` its market time."""
+    """One broker and the feed. `machine_ns` is the bench's machine time, `market_ns` its market time. `table` is what
+    the feed believes of brokers."""
 
-    def __init__(self, folder: Path, runtime: Path, broker: str) -> None:
+    def __init__(
+        self, folder: Path, runtime: Path, broker: str, *, venue: type[SimulatedVenue] = SimulatedVenue,
+        table: Mapping[str, BrokerRules] | None = None,
+    ) -> None:  # fmt: skip
         self.broker = broker
         self._began_ns = self.machine_ns = machine_now()
         clock = MarketClock((ClockSegment(self._began_ns, BEGIN, 1.0),))
-        self.venue = SimulatedVenue(clock, _world(), BookStore(None), 1e6, personality("live", broker))
+        self.venue = venue(clock, _world(), BookStore(None), 1e6, personality("live", broker))
         self.venue.open_day(datetime(2026, 11, 18).date())
         self._server, self._listener = FeedServer(self.venue, KEY), _Listener()
+        self.venue.hub.add_client(self._listener)
         config = feed_config(folder, runtime, "http://127.0.0.1:1", "ws://127.0.0.1:1", (), historical=False)
-        self.feed = _Feed(msgspec.structs.replace(config, brokers=load_brokers()), clock)
+        self.feed = _Feed(msgspec.structs.replace(config, brokers=table or load_brokers()), clock)
         self._contracts = InstrumentFile(folder / "listed")
         self.feed.rest_prices._contracts = self._contracts  # apart from the file of the fetch, which finds no server
         self._source = self.feed.connections.active
@@ -200,9 +206,9 @@ class BrokerFeed:
 
 
 @contextmanager
-def broker_feed(folder: Path, runtime: Path, broker: str) -> Iterator[BrokerFeed]:
-    """A broker and the feed, ended afterwards."""
-    bench = BrokerFeed(folder, runtime, broker)
+def broker_feed(folder: Path, runtime: Path, broker: str, **other: Any) -> Iterator[BrokerFeed]:
+    """A broker and the feed, ended afterwards; `other` as `BrokerFeed` takes it."""
+    bench = BrokerFeed(folder, runtime, broker, **other)
     try:
         yield bench
     finally:

@@ -153,6 +153,8 @@ class QuoteFields:
             found = self._begin(frame, found)
         trust, volume, last = self._trust[kind], frame.volume, found._last
         priced = frame.ltp > 0.0 and trust != _NEVER and (trust == _ALWAYS or self._stands_alone(found, frame))
+        if priced and volume == 0 and kind == self._volume_kind and self._is_copy(found, frame):
+            priced = False
         found.priced = priced
         if priced and kind == QUOTE:
             found._quoted_ns = frame.received_ns
@@ -220,6 +222,13 @@ class QuoteFields:
         shown, stamp_ns = (former._shown, former._stamp_ns) if former is not None else (None, 0)
         found = self._found[instrument] = InstrumentQuote(until_ns, shown, stamp_ns)
         return found
+
+    @staticmethod
+    def _is_copy(found: InstrumentQuote, frame: Quote) -> bool:
+        """True if a frame that should count the day's volume counts none after another has, and repeats the last price:
+        some adapters send a frame without a price of its own under the name of a fuller one too."""
+        last = found._last
+        return found._volume > 0 and last is not None and frame.ltp == last.ltp
 
     @staticmethod
     def _stands_alone(found: InstrumentQuote, frame: Quote) -> bool:

@@ -238,6 +238,13 @@ class QuoteIntake:
         """Forget the price that the next one is judged by: it comes from elsewhere now."""
         self._check.forget(instrument)
 
+    def forget_frames(self, instrument: str) -> None:
+        """Forget what frames said of an instrument, as some were another's. Its last good price stays: it holds a late
+        one of these back, and one that is wrong itself gives way within a second."""
+        self.frames.pop(instrument, None)
+        self._connections.active.fields.drop(instrument)
+        self._proof.forget(instrument)
+
     def on_samples(self, answer: RestAnswer, market_ns: int) -> list[str]:
         """Publish the good prices of sampled indices as quotes of `market_ns`, and add them to bars; returns whose."""
         return self._offer_rows(answer, market_ns, self._bars.add)

@@ -201,6 +201,7 @@ class RestPrices:
             return
         for name in names.keys() - self.left_out.keys():
             self._bars.hold_back(name)
+            self._intake.forget_frames(names[name])  # they may have been the other's
         self.left_out = names
         self._connections.leave_out(names)
 

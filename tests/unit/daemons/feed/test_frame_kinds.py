@@ -177,6 +177,42 @@ def test_counter_of_an_old_frame_is_neither_shown_nor_counted() -> None:
     assert bench.minute().volume == 10
 
 
+def test_copy_of_another_frame_with_volume_0_is_no_tick_of_the_price_before() -> None:
+    """Depth frames that come as Quote frames too: a minute opened at the last trade of the one before."""
+    bench = FrameBench(QUOTES_ONLY)
+    for second, price in ((58, 100.0), (59, 101.0), (61, 105.0), (62, 106.0)):
+        bench.send(second - 0.4, QUOTE, ltp=bench.last.ltp if second > 58 else 0, volume=0, bid=90.0, ask=second + 50.0)
+        bench.send(second, QUOTE, ltp=price, volume=10 * second, bid=90.0, ask=second + 50.0)
+    (first,) = bench.bars.bars
+    assert (first.open, first.close, bench.minute().open) == (100.0, 101.0, 105.0)
+    bench.send(65, QUOTE, ltp=106.0, volume=0, bid=91.0, ask=120.0)
+    assert (bench.last.bid, bench.last.ask, bench.last.volume) == (91.0, 120.0, 620), "its book is the market's"
+    assert bench.age_s(65) == 3.0, "no price came with it"
+    assert bench.deaf(65 + 2 * DEAF_NS // SECOND) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "volume", "price"),
+    [
+        pytest.param(QUOTES_ONLY, 500, 101.0, id="another price is a trade's, whatever the counter says"),
+        pytest.param(QUOTES_ONLY, 0, 100.0, id="nothing has traded yet"),
+        pytest.param(FeedRules(price_frames=tuple(FrameKind), volume_frame=FrameKind.DEPTH), 500, 100.0,
+                     id="volume stands in other frames"),
+        pytest.param(FeedRules(), 500, 100.0, id="nothing is known of the broker"),
+    ],
+)  # fmt: skip
+def test_quote_with_volume_0_is_as_fresh_as_any_where_it_may_be_no_copy(
+    rules: FeedRules, volume: int, price: float
+) -> None:
+    bench = FrameBench(rules)
+    if rules.volume_frame is FrameKind.DEPTH:
+        bench.send(0, DEPTH, ltp=100.0, volume=volume, **book(99.0, 102.0))
+    else:
+        bench.send(0, QUOTE, ltp=100.0, volume=volume, bid=99.0, ask=102.0)
+    bench.send(5, QUOTE, ltp=price, volume=0, bid=99.0, ask=102.5)
+    assert (bench.age_s(6), [quote.ltp for quote in bench.bars.quotes]) == (1.0, [100.0, price])
+
+
 def test_counter_that_was_wrong_once_does_not_silence_the_volume_of_the_day() -> None:
     """A stray 5,000,000 among hundreds: believed for ten seconds, then the counter that all frames have."""
     bench = FrameBench()

@@ -163,6 +163,26 @@ def test_feed_that_is_not_ready_or_has_no_price_or_was_not_looked_at_is_seen() -
     assert found(share(), looks=())["deaf"] == ["the feed was never looked at"]
 
 
+@pytest.mark.parametrize(
+    ("facts", "mode", "said"),
+    [
+        (PLAIN, "Quote", [f"{SHARE}: not on Depth frames, although its quotes had no offers"]), (PLAIN, "Depth", []),
+        (Facts(has_depth=False), "Quote", []),
+    ],
+)  # fmt: skip
+def test_share_whose_quotes_had_no_offers_and_that_is_not_on_depth_is_seen(
+    facts: Facts, mode: str, said: list[str]
+) -> None:
+    looks = (look(1040)._replace(modes={SHARE: mode}),)
+    assert found(share(on_depth=True), facts, looks=looks).get("deaf", []) == said
+    assert found(share(), facts, looks=looks) == {}, "nobody wants it on Depth"
+
+
+def test_share_that_loses_its_token_need_not_be_on_depth() -> None:
+    looks = (look(1040)._replace(modes={SHARE: "REST"}),)
+    assert found(share(on_depth=True, shares_token=True), Facts(bare_tokens=True), looks=looks) == {}
+
+
 MUTED = Span(TEN + 4 * MINUTE, TEN + 7 * MINUTE)
 STALE = {"STALE_QUOTE": "too old"}
 AGED, DENIED = look(1025, 24.0), Trial(1025 * SECOND, SHARE, STALE)
@@ -201,6 +221,16 @@ def test_bar_behind_a_mute_begins_its_volume_at_quotes_that_were_sent_just_befor
     resumed = bar(7, volume=600 + 1800 + more)
     one = share(*(resumed if each.start_ns == resumed.start_ns else each for each in MUTED_BARS), muted=MUTED)
     assert set(found(one, looks=(AGED,), trials=(DENIED,))) == kinds
+
+
+@pytest.mark.parametrize(("volume", "kinds"), [(600, set()), (0, {"volume"})])
+def test_volume_of_a_mute_that_ends_just_before_a_minute_is_in_the_bar_before(volume: int, kinds: set[str]) -> None:
+    """Three quotes came in the last seconds of the minute in which the mute ended: the next bar has its own alone."""
+    last = bar(6, open=1028.5, low=1028.5, ticks=3, volume=1800)
+    muted_now = MUTED._replace(end_ns=TEN + 7 * MINUTE - 3 * SECOND)
+    before = (one for one in GOOD_BARS if one.start_ns < MUTED.begin_ns)
+    bars = (*before, last, bar(7, volume=volume))
+    assert set(found(share(*bars, muted=muted_now), looks=(AGED,), trials=(DENIED,))) == kinds
 
 
 @pytest.mark.parametrize(("first", "kinds"), [(1002.5, set()), (1020.0, {"price"})])
@@ -297,3 +327,6 @@ def test_facts_are_those_of_the_simulators_profile() -> None:
     assert facts_of(poor, refuses=False) == Facts(
         has_volume=False, index_prices=False, has_history=False, minutes_late=30
     )
+    for mode, has_depth in (("depth", False), ("index depth", True)):
+        refuses = FeedProfile(name="z", socket=SocketForm(refuses=(mode,)))
+        assert facts_of(refuses, refuses=False) == Facts(has_depth=has_depth)
