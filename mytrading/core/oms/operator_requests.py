@@ -292,7 +292,6 @@ def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
     would open a position."""
     if request.id in oms.state.claims or _is_claim_repeated(oms, request):
         return
-        return
     if problem := _claim_problem(oms, request):
         oms.answer(request.id, problem, "")
     elif oms.limits.book_first:

@@ -417,15 +417,16 @@ def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
 def _beyond_reach(ctx: RequestContext, strategy: str) -> tuple[str, ...]:
     """What is held or live in accounts that are not in this run, as texts."""
     here = ctx.accounts()
-    held = [
-        (one, f"{one.strategy} holds {one.quantity or one.quantity_seen} of {one.instrument}")
+    found = [
+        (one.account, one.strategy, f"{one.strategy} holds {one.quantity or one.quantity_seen} of {one.instrument}")
         for one in ctx.view.open_positions()
     ]
-    live = [(one, describe_order(one)) for one in ctx.view.orders.values() if one.state not in TERMINAL]
+    live = (one for one in ctx.view.orders.values() if one.state not in TERMINAL)
+    found += [(one.account, one.strategy, describe_order(one)) for one in live]
     return tuple(
-        f"{one.account}: {text}; account {one.account} is not in this run"
-        for one, text in (*held, *live)
-        if one.account not in here and strategy in ("", one.strategy)
+        f"{account}: {text}; account {account} is not in this run"
+        for account, owner, text in found
+        if account not in here and strategy in ("", owner)
     )
 
 

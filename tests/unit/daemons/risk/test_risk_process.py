@@ -182,7 +182,8 @@ def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManage
 def test_what_counts_of_the_files_is_in_the_journal_once_and_after_each_edit(risk: RiskManager) -> None:
     edit(risk, "risk.toml", "B = 0.65", "B = 0.5")
     edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
-    risk.note_file("risk.toml", risk.config.calendar_path.with_name("risk.toml").read_text(encoding="utf-8").replace("B = 1.5", "B = 0.5"))
+    text = risk.config.calendar_path.with_name("risk.toml").read_text(encoding="utf-8")
+    risk.note_file("risk.toml", text.replace("B = 1.5", "B = 0.5"))
     rows = [risk.decode(row) for row in risk.journal.rows() if row.stream == "records"]
     taken = [row for row in rows if isinstance(row, FileTaken)]
     assert [row.name for row in taken] == ["calendar.toml", "risk.toml", "risk.toml"]
