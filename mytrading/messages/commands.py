@@ -69,6 +69,8 @@ class PriceGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `price` 0: risk has no fresh quote. Then `edge` is the price on the near edge of the day's band, by what is known of
     the instrument's price (0: nothing is), and `tick` the instrument's (0: it is not listed).
+
+    `locked`: nobody is on the other side, so that nothing trades at any price; `price` is the best of the queue then.
     """
 
     id: str
@@ -77,6 +79,7 @@ class PriceGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     price: float
     edge: float = 0.0
     tick: float = 0.0
+    locked: bool = False
 
 
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):

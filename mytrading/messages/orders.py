@@ -221,6 +221,10 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     Where risk has no fresh quote the server is asked for one, at `asked_machine_ns` (before `unpriced_machine_ns`: not
     for this wait). `edge` is what the exit goes at if that brings no price, and `tick` that of the instrument, as risk
     knows them (0: not known).
+
+    Outside trading hours the goal `awaits_open`; with the open its deadline and attempts begin anew, those of before
+    are `attempts_before`. `kept` counts how often an exit that rests was left in its place, or replaced for want
+    of a price; `looked_machine_ns` is when it was left last. `hour_calls` are the calls since `hour_machine_ns`.
     """
 
     reason: str
@@ -251,6 +255,12 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     asked_machine_ns: int = 0
     edge: float = 0.0
     tick: float = 0.0
+    awaits_open: bool = False
+    attempts_before: int = 0
+    kept: int = 0
+    looked_machine_ns: int = 0
+    hour_machine_ns: int = 0
+    hour_calls: int = 0
 
 
 class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

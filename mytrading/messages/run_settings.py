@@ -145,6 +145,15 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     ] = 20
     churn_per_instrument: Annotated[int, setting("CHURN_PER_INSTRUMENT", _CHURN, ge=1)] = 2
     churn_per_account: Annotated[int, setting("CHURN_PER_ACCOUNT", _CHURN, ge=1)] = 5
+    exit_calls_per_hour: Annotated[
+        int, setting("MAX_EXIT_CALLS_PER_HOUR", "order calls of one exit that does not fill, in an hour", ge=1)
+    ] = 120
+    orders_per_day: Annotated[
+        int, setting("MAX_ORDERS_PER_DAY", "orders that the broker takes from an account in a day", ge=1)
+    ] = 3000
+    orders_for_exits: Annotated[
+        int, setting("ORDERS_FOR_EXITS", "orders of those that are kept for stops and exits, at most half", ge=0)
+    ] = 500
 
 
 class DataRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.enums import Action, OrderType, Product
+from mytrading.messages.leg_plan import LegStop
+
+NO_DISTANCE = LegStop()
+"""Of a leg whose level is written as a price, or that has none."""
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -16,6 +20,9 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rupees beyond the stop's level, 0 for as far as the risk limits say. With a `profile` (or grade) of the risk file
     risk finds the lots, in each account by itself, and `lots` says bought (1) or sold (-1). `product` is that of this
     leg alone, None for that of the signal. `number` is its place in the file of legs that wants it, from 1, 0 without.
+
+    `stop`, `target` and `limit` are distances, in per cent or points, of levels that are not written as prices: risk
+    counts them from its own fresh quote when it judges the entry, stop and target of a LIMIT entry from its limit.
     """
 
     instrument: str
@@ -30,6 +37,9 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     profile: str = ""
     product: Product | None = None
     number: int = 0
+    stop: LegStop = NO_DISTANCE
+    target: LegStop = NO_DISTANCE
+    limit: LegStop = NO_DISTANCE
 
 
 class LegChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -123,7 +123,7 @@ class Ledger:
                     place = self._legs.get((row.strategy, instead.get(leg.instrument, "")), most)
                 self._legs[key] = leg.number or (place if several else 0)
                 if leg.lots < 0 or not sells:
-                    self.stops_given.setdefault(leg.instrument, set()).add(leg.stop_price > 0)
+                    self.stops_given.setdefault(leg.instrument, set()).add(leg.stop_price > 0 or leg.stop.value > 0)
 
     def _filled(self, row: PositionChanged) -> None:
         if row.fill_quantity:

@@ -277,10 +277,10 @@ class Loop:
         elif self.restless or self._loses:
             self._moment(end)
 
-    def _last_price(self, name: str) -> float:
-        """The last price (rupees) of what is held, as a strategy sees it; 0 if there is none."""
+    def _last_price(self, name: str, now: int) -> float:
+        """The last price (rupees) of what is held, as a strategy sees it at `now`; 0 if there is none."""
         feed = self._feeds.get(name)
-        return feed.last if feed is not None and feed.last_ns else self._machines.engine.prices.get(name, 0.0)
+        return feed.last if feed is not None and feed.last_ns else self._machines.engine.prices.fresh(name, now)
 
     def _waits(self, name: str) -> bool:
         return bool(self._venue.waiting) or name in self._venue.touch or name in self._path.listens

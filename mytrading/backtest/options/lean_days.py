@@ -25,6 +25,7 @@ from mytrading.backtest.options.leg_columns import BasketPath, LegPath, ProfitRe
 from mytrading.backtest.options.loop import LegTape, OptionLoop, OptionWorld
 from mytrading.backtest.options.market import DayPrices, sides_around
 from mytrading.core.engine.contract_selection import ContractSelector
+from mytrading.core.engine.last_prices import LastPrices
 from mytrading.core.engine.leg_tracker import closing_second
 from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.exchange.books import required_cash
@@ -139,7 +140,7 @@ class KnownChoices(ContractSelector):
         self._recall = days.known_legs
 
     def select_legs(
-        self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
+        self, run: StrategyRun, draft: StrategySignal, prices: LastPrices, book: InstrumentBook, now: int
     ) -> tuple[Leg, ...]:
         """Return a draft's legs, contracts selected; () on a day its plan excludes. Raises `NoSuchContract`."""
         return self._recall(draft) or super().select_legs(run, draft, prices, book, now)
@@ -288,7 +289,7 @@ class LeanDays(OptionLoop):
         """Return the contracts that the rules of the legs choose, from the quotes of this moment alone."""
         engine = self._machines.engine
         engine.contracts.chains.forget_quotes()
-        engine.prices[self._name] = float(self._closes_of[row])
+        engine.prices.note(self._name, float(self._closes_of[row]), now)
         wanted = dict.fromkeys(self._candidates(self._feed.host, draft, now))
         found = [self._contracts.instrument(name) for name in wanted]
         contracts = [one for one in found if one is not None and self._market.underlying(one)]

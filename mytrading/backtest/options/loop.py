@@ -381,9 +381,9 @@ class OptionLoop(Loop):
                 self._venue.set_price(name, feed.last)
                 self._machines.note_price(name, feed.last, end)
 
-    def _last_price(self, name: str) -> float:
+    def _last_price(self, name: str, now: int) -> float:
         self._catch_up()
-        return super()._last_price(name)
+        return super()._last_price(name, now)
 
     def _update_flags(self) -> None:
         super()._update_flags()
@@ -423,7 +423,7 @@ class OptionLoop(Loop):
         """Quote what the signals may lead to, as the feed would by now."""
         for feed in self._watched:
             if feed.last_ns:
-                self._machines.engine.prices[feed.columns.instrument] = feed.last
+                self._machines.engine.prices.note(feed.columns.instrument, feed.last, feed.last_ns)
         wanted = [name for signal in signals for name in self._candidates(host, signal, now)]
         if wanted:
             self._quote(dict.fromkeys(wanted), now)
@@ -435,13 +435,13 @@ class OptionLoop(Loop):
             signal = replace(signal, legs=tuple(one.opens for one in signal.changes if one.opens is not None))
         if not signal.legs:
             return (
-                tradable_contracts(host.run, engine.book, engine.prices, now)
+                tradable_contracts(host.run, engine.book, engine.prices.latest, now)
                 if signal.action in ("BUY", "SELL") and not signal.changes
                 else ()
             )
         rules = [leg for leg in signal.legs if isinstance(leg, LegRule)]
         named = [leg.instrument for leg in signal.legs if isinstance(leg, Leg)]
-        return (*named, *candidate_contracts(rules, signal.instrument, engine.prices, engine.book, now))
+        return (*named, *candidate_contracts(rules, signal.instrument, engine.prices.latest, engine.book, now))
 
     def _quote(self, names: Iterable[str], now: int) -> None:
         found = [self._contracts.instrument(name) for name in names]

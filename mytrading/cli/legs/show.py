@@ -27,6 +27,7 @@ from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
 from mytrading.core.options.leg_grammar import spell_changes, spell_range
 from mytrading.core.options.payoff import PayoffLeg, payoff, probability_of_profit, profit
+from mytrading.core.orders.leg_levels import price_level, priced_leg
 from mytrading.core.risk.pretrade import stop_plan
 from mytrading.core.risk.pretrade.planned_stops import StopRules, planned_stops
 from mytrading.core.risk.protection.hedges import Cover, hedging_units, match_covers
@@ -60,6 +61,7 @@ def price_legs(
     legs = contract_selection.resolve_legs(plan.legs, watch, prices, book, quotes.now, quotes.chain)
     quotes.require_prices([leg.instrument for leg in legs], wait, "is it traded?")
     contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
+    legs = tuple(priced_leg(leg, prices[one.id], one.tick_size) for leg, one in zip(legs, contracts, strict=True))
     day, product = ist_date(quotes.now), sizer.product
     legs, sized = sizer.size_legs(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
@@ -317,7 +319,7 @@ def _held(
         return f"hedge of {', '.join(mine)}"
     price = leg.limit_price or prices[contract.id]
     default = rules.stop_of(LegStop(), option=contract.kind.is_option)
-    level = leg.stop_price or contract_selection.price_level(default, -leg.lots, price)
+    level = leg.stop_price or price_level(default, -leg.lots, price)
     side = Side.BUY if units > 0 else Side.SELL
     engine = (
         bool(mine) or rules.plan is StopPlan.ENGINE or not stop_plan.can_stop_rest(contract, side, level, price, None)

@@ -39,6 +39,10 @@ def signal_id(
     if more:
         for mark, name in ((">", "target_price"), ("+", "stop_buffer"), ("=", "profile"), ("~", "product")):
             content += [f"{leg.instrument}{mark}{value}" for leg in legs if (value := getattr(leg, name))]
+    for leg in legs:
+        for name, at in (("stop", leg.stop), ("target", leg.target), ("limit", leg.limit)):
+            if at.value:
+                content.append(f"{leg.instrument} {name} {at.kind.value} {at.value}")
     content += [f"-{change.closes}+{change.opens}{'=' if change.same_size else ''}" for change in changes]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
 

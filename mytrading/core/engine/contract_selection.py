@@ -6,23 +6,24 @@ whose last session is over is never chosen, and a leg that cannot be selected as
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from mytrading.core.engine.last_prices import LastPrices
 from mytrading.core.engine.leg_tracker import covers_by_sold_leg
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import split_id
+from mytrading.core.orders.leg_levels import limit_on_tick
 from mytrading.core.time import ist_date, second_of_day
 from mytrading.messages.enums import OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import ExpiryRule, OptionRange, StrategyRun, TradeKind, TradeRule
-from mytrading.messages.signals import Leg
+from mytrading.messages.signals import NO_DISTANCE, Leg
 from mytrading.strategies.signals import NO_HINTS, LegChangeDraft, OrderHints, StrategySignal, duplicate_leg
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def contract_of(rule: TradeRule, watch: str, price: float, book: InstrumentBook,
     if rule.kind is TradeKind.FUTURE:
         return _future(underlying, book.select_expiry(rule.expiry, underlying, InstrumentKind.FUT, now), book).id
     right = InstrumentKind(rule.right)
+    if not price and not rule.strike.startswith("STRIKE"):
+        raise NoSuchContract(f"{rule.strike} {right.value} of {underlying}: {watch} has no fresh price")
     return book.option(
         underlying, book.select_expiry(rule.expiry, underlying, right, now), rule.strike, right, price
     ).id
@@ -97,7 +100,9 @@ def _future(underlying: str, expiry: str, book: InstrumentBook) -> Instrument:
     return book.future(underlying, book.expiries(underlying, InstrumentKind.FUT).index(expiry))
 
 
-def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str, float], now: int) -> tuple[str, ...]:
+def tradable_contracts(
+    run: StrategyRun, book: InstrumentBook, prices: Mapping[str, float], now: int
+) -> tuple[str, ...]:
     """Return ids of contracts the strategy would trade at `prices` (by watched instrument), unlisted ones left out."""
     found = []
     for watch in run.symbols:
@@ -165,7 +170,7 @@ def select_contract(
     if _needs_chain(rule):
         return _option_by_quotes(rule, underlying, expiry, right, book, chain)
     if not (spot := prices.get(watch, 0.0)) and not rule.strike.startswith("STRIKE"):
-        raise NoSuchContract(f"{rule.strike} {right.value} of {underlying}: {watch} has no price yet")
+        raise NoSuchContract(f"{rule.strike} {right.value} of {underlying}: {watch} has no fresh price")
     return book.option(underlying, expiry, rule.strike, right, spot)
 
 
@@ -191,33 +196,37 @@ def resolve_legs(
     for number, rule in enumerate(rules, 1):
         try:
             contract = select_contract(rule, watch, prices, book, now, chain)
-            limit = _limit_price(rule, contract, prices.get(contract.id, 0.0))
-            price = limit or prices.get(contract.id, 0.0)
-            stop, target = (price_level(rule.stop, -rule.lots, price), price_level(rule.target, rule.lots, price))
+            limit = _limit_price(rule, contract)
         except NoSuchContract as error:
             raise type(error)(f"leg {number}: {error}") from None
         if same := [place for place, leg in enumerate(legs, 1) if leg.instrument == contract.id]:
             raise NoSuchContract(f"legs {same[0]} and {number} both choose {contract.id}; give them different strikes")
         legs.append(
             Leg(
-                instrument=contract.id, lots=rule.lots, order_type=rule.order_type, limit_price=limit, stop_price=stop,
-                target_price=target, profile=rule.profile, product=rule.product, number=rule.number,
+                instrument=contract.id, lots=rule.lots, order_type=rule.order_type, limit_price=limit,
+                stop_price=_absolute(rule.stop), target_price=_absolute(rule.target), profile=rule.profile,
+                product=rule.product, number=rule.number, stop=_distance(rule.stop), target=_distance(rule.target),
+                limit=_distance(rule.limit),
             )
         )  # fmt: skip
     return tuple(legs)
 
 
-def _limit_price(rule: LegRule, contract: Instrument, price: float) -> float:
-    """Limit price of a LIMIT leg, rounded to the tick in its favour; 0 for a MARKET leg."""
-    if rule.order_type is not OrderType.LIMIT:
-        return 0.0
-    level = price_level(rule.limit, -rule.lots, price)
-    tick = contract.tick_size or 0.05
-    ticks = level / tick
-    whole = math.floor(ticks + 1e-6) if rule.lots > 0 else math.ceil(ticks - 1e-6)
-    if whole < 1:
-        raise NoSuchContract(f"its limit would lie at {level:g} while {contract.id} trades at {price:g}; ask for less")
-    return round(whole * tick, 4)
+def _limit_price(rule: LegRule, contract: Instrument) -> float:
+    """Limit of a LIMIT leg that is written as a price, on the tick; 0 for any other, also for a distance."""
+    level = _absolute(rule.limit) if rule.order_type is OrderType.LIMIT else 0.0
+    if level and not (limit := limit_on_tick(level, rule.lots, contract.tick_size)):
+        raise NoSuchContract(f"its limit of {level:g} is less than one tick of {contract.id}; ask for more")
+    return limit if level else 0.0
+
+
+def _absolute(at: LegStop) -> float:
+    return at.value if at.kind is StopKind.PRICE else 0.0
+
+
+def _distance(at: LegStop) -> LegStop:
+    """A level that is counted from a price: risk does that, where it holds a fresh quote."""
+    return at if at.value and at.kind is not StopKind.PRICE else NO_DISTANCE
 
 
 def _in_series_of(change: LegChangeDraft, watch: str, book: InstrumentBook) -> Leg | LegRule | None:
@@ -227,19 +236,6 @@ def _in_series_of(change: LegChangeDraft, watch: str, book: InstrumentBook) -> L
         return rule
     other = held.underlying != underlying_of(watch, book)
     return replace(rule, watch=book.spot(held.underlying).id) if other else rule
-
-
-def price_level(at: LegStop, direction: int, price: float) -> float:
-    """Price level of a stop, target or limit rule: absolute, or `price` plus (`direction` > 0) or minus its distance; 0
-    without a rule. Raises `NoSuchContract` if it needs a `price` and that is 0."""
-    if not at.value:
-        return 0.0
-    if at.kind is StopKind.PRICE:
-        return at.value
-    if not price:
-        raise NoSuchContract("its limit, stop or target is counted from its price, and there is no quote of it yet")
-    away = price * at.value / 100 if at.kind is StopKind.PERCENT else at.value
-    return round(max(price + away if direction > 0 else price - away, 0.0), 4)
 
 
 def candidate_contracts(
@@ -305,6 +301,13 @@ def _later_rules(plan: LegPlan) -> Iterator[LegRule]:
     yield from (plan.legs[place] for place in sorted(again))
 
 
+def _seen(rules: Sequence[LegRule], draft: StrategySignal, prices: LastPrices, now: int) -> dict[str, float]:
+    """The fresh prices that strikes of these rules are counted from, by instrument."""
+    seen = {rule.watch: prices.fresh(rule.watch, now) for rule in rules if rule.watch}
+    seen[draft.instrument] = draft.price or prices.fresh(draft.instrument, now)
+    return seen
+
+
 class OptionChains:
     """Chains by underlying and expiry, opened on demand from the newest quotes of all instruments."""
 
@@ -329,14 +332,19 @@ class OptionChains:
         for chain in self._chains.values():
             chain.apply(quote)
 
-    def chain_view(self, book: InstrumentBook, underlying: str, expiry: str, now: int) -> ChainView | None:
-        """Return the chain at `now` (market ns); `NoSuchContract` if none is listed. A new `book` reopens chains."""
+    def chain_view(
+        self, book: InstrumentBook, underlying: str, expiry: str, now: int, since_ns: int = 0
+    ) -> ChainView | None:
+        """Return the chain at `now` (market ns) by quotes from `since_ns` on; `NoSuchContract` if none is listed. A new
+        `book` reopens chains."""
         if book is not self._book:
             self._chains.clear()
             self._views.clear()
             self._book = book
         if (chain := self._chains.get((underlying, expiry))) is None:
             chain = self._chains[underlying, expiry] = self._open(book, underlying, expiry)
+        if since_ns:
+            chain.forget_before(since_ns)
         known = self._views.get((underlying, expiry))
         if known is None or known[0] != now:
             known = self._views[underlying, expiry] = now, chain.view(now, AROUND)
@@ -364,9 +372,10 @@ class ContractSelector:
         """Rules of the newest draft by strategy and watched instrument."""
 
     def select_legs(
-        self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
+        self, run: StrategyRun, draft: StrategySignal, prices: LastPrices, book: InstrumentBook, now: int
     ) -> tuple[Leg, ...]:
-        """Return a draft's legs, contracts selected; () on a day its plan excludes. Raises `NoSuchContract`."""
+        """Return a draft's legs, contracts selected by fresh prices; () on a day its plan excludes. Raises
+        `NoSuchContract`."""
         if not (rules := tuple(leg for leg in draft.legs if isinstance(leg, LegRule))):
             return tuple(leg for leg in draft.legs if isinstance(leg, Leg))
         if len(rules) < len(draft.legs):
@@ -374,32 +383,31 @@ class ContractSelector:
         self._requested[run.name, draft.instrument] = rules
         if run.plan is not None and not is_entry_day(run.plan.days, rules, draft.instrument, book, now):
             return ()
-        seen = {**prices, draft.instrument: draft.price or prices.get(draft.instrument, 0.0)}
-        legs = resolve_legs(
-            rules, draft.instrument, seen, book, now,
-            lambda underlying, expiry: self.chains.chain_view(book, underlying, expiry, now),
-        )  # fmt: skip
+        seen, chain = _seen(rules, draft, prices, now), self._fresh_chain(prices, book, now)
+        legs = resolve_legs(rules, draft.instrument, seen, book, now, chain)
         if problem := duplicate_leg(legs):
             raise NoSuchContract(problem)
         return legs
 
     def select_opened(
-        self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
+        self, run: StrategyRun, draft: StrategySignal, prices: LastPrices, book: InstrumentBook, now: int
     ) -> tuple[Leg | None, ...]:
         """Return the leg that each change of a draft opens, contract selected, None where it only closes. Raises
         `NoSuchContract`; the quotes that a rule needs are asked for, so that the same draft may pass later."""
         wanted = [_in_series_of(change, draft.instrument, book) for change in draft.changes]
-        if rules := tuple(leg for leg in wanted if isinstance(leg, LegRule)):
+        rules = tuple(leg for leg in wanted if isinstance(leg, LegRule))
+        if rules:
             self._requested[run.name, draft.instrument] = rules
-        seen = {**prices, draft.instrument: draft.price or prices.get(draft.instrument, 0.0)}
-
-        def chain(underlying: str, expiry: str) -> ChainView | None:
-            return self.chains.chain_view(book, underlying, expiry, now)
-
+        seen, chain = _seen(rules, draft, prices, now), self._fresh_chain(prices, book, now)
         return tuple(
             resolve_legs((leg,), draft.instrument, seen, book, now, chain)[0] if isinstance(leg, LegRule) else leg
             for leg in wanted
         )
+
+    def _fresh_chain(self, prices: LastPrices, book: InstrumentBook, now: int) -> Chain:
+        """Look-up of chains by the quotes that are fresh at `now`, as prices are."""
+        since = now - prices.patience_ns
+        return lambda underlying, expiry: self.chains.chain_view(book, underlying, expiry, now, since)
 
     def contracts_to_quote(
         self, runs: Iterable[StrategyRun], prices: Mapping[str, float], book: InstrumentBook, now: int

@@ -18,7 +18,7 @@ from mytrading.messages.orders import Position
 from mytrading.strategies.views import LegGreeks, LegView
 
 PriceOf = Callable[[str], float]
-"""The last price of an instrument in rupees, 0 if there is none yet."""
+"""The last price of an instrument in rupees, 0 if there is none, or only an old one."""
 _YEAR_NS = 365 * 24 * 3600 * SECOND
 
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from mytrading.core.engine import signal_gate as gate
 from mytrading.core.engine.active_signals import Key
 from mytrading.core.engine.contract_selection import tradable_contracts
-from mytrading.core.engine.leg_views import PriceOf, leg_view, leg_views
+from mytrading.core.engine.leg_views import leg_view, leg_views
 from mytrading.core.engine.strategy_host import EMPTY_MEMORY, CallGuard, Fault, NoCallGuard, StrategyHost
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import SECOND
@@ -78,8 +78,8 @@ class EngineMachine(gate.EngineState):
             last_signal=lambda name, watch: self.active_signals.status_of((name, watch)).signal,
             closed_by=self.protective_exits.closed_by,
         )
-        self.price_of: PriceOf = lambda name: self.prices.get(name, 0.0)
-        """The last price of an instrument that a strategy holds; a backtest puts that of its bars in place."""
+        self.price_of: Callable[[str, int], float] = self.prices.fresh
+        """The last price, at a market time, of what a strategy holds; a backtest puts that of its bars in place."""
         self.validity_ns = int(validity_s * SECOND)
         """Market time after its bar or quote for which a draft may become an entry."""
         self.rules = gate.UserRules(rules, self._guard)
@@ -105,9 +105,10 @@ class EngineMachine(gate.EngineState):
 
     def tradable_contracts(self, now: int) -> tuple[str, ...]:
         """Return ids of contracts that the strategies hold, or would trade at present prices; `now`: market ns."""
-        found = [item for host in self.hosts for item in tradable_contracts(host.run, self.book, self.prices, now)]
+        latest = self.prices.latest
+        found = [item for host in self.hosts for item in tradable_contracts(host.run, self.book, latest, now)]
         held = [position.instrument for position in self.positions.open_positions()]
-        ruled = self.contracts.contracts_to_quote(self._runs, self.prices, self.book, now)
+        ruled = self.contracts.contracts_to_quote(self._runs, latest, self.book, now)
         return tuple(dict.fromkeys(found + held + ruled))
 
     def legs_held(self, strategy: str, watch: str, now: int) -> tuple[LegView, ...]:
@@ -120,7 +121,7 @@ class EngineMachine(gate.EngineState):
         def price_of(name: str) -> float:
             shown = workspace.data.get(name)
             if shown is None:
-                return self.price_of(name)
+                return self.price_of(name, now)
             return shown.close if isinstance(shown, Bar) else shown.ltp
 
         held = self.positions.open_positions_for(host.run, watch, self.book)
@@ -203,13 +204,15 @@ class EngineMachine(gate.EngineState):
 
     def note_price(self, data: Bar | Quote) -> None:
         """Record the newest price of an instrument, by which strikes are selected."""
-        self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
-        if isinstance(data, Quote):
+        if isinstance(data, Bar):
+            self.prices.note(data.instrument, data.close, data.end_ns)
+        else:
+            self.prices.note(data.instrument, data.ltp, data.market_ns)
             self.contracts.chains.apply(data)
 
     def _on_quote(self, quote: Quote) -> None:
         self._source, self._drafts = quote, []
-        self.prices[quote.instrument] = quote.ltp
+        self.prices.note(quote.instrument, quote.ltp, quote.market_ns)
         self.contracts.chains.apply(quote)
         if self._live:
             for host in self._hosts.values():

@@ -165,6 +165,8 @@ class PendingEntries:
             order = next(reversed(live.values()))
             _, sent = self._origin(order)
             lots, stop = (sent.lots, sent.stop_price) if sent is not None else (0, 0.0)
+            if sent is not None and sent.stop.value:
+                stop = order.plan.stop_trigger or order.plan.held_stop
             units = order.side.sign * (order.quantity - order.filled)
             return EntryView(order.instrument, lots, units, order.order_type, order.price, order.trigger_price, stop,
                              rests=order.state in _RESTING)  # fmt: skip

@@ -21,6 +21,7 @@ from mytrading.core.engine.active_signals import (
     signal_id,
 )
 from mytrading.core.engine.contract_selection import ContractSelector, resolve_leg
+from mytrading.core.engine.last_prices import LastPrices
 from mytrading.core.engine.position_views import OperatorCancels, PendingEntries, PositionViews
 from mytrading.core.engine.protective_exits import ProtectiveExits
 from mytrading.core.engine.strategy_host import CallGuard, StrategyHost
@@ -57,9 +58,8 @@ class EngineState:
         self.book = book
         self.problems: dict[Key, str] = {}
         """Contracts that are not listed, by strategy and watched instrument."""
-        self.prices: dict[str, float] = {}
-        self.speed = 1.0
-        """Market seconds per machine second; 0 in lock-step."""
+        self.prices = LastPrices()
+        self._speed = 1.0
         self.positions = PositionViews()
         self.switches: dict[str, StrategySwitch] = {}
         self.contracts = ContractSelector()
@@ -67,6 +67,17 @@ class EngineState:
         self.entries = PendingEntries()
         self.operator_cancels = OperatorCancels()
         self.protective_exits = ProtectiveExits()
+
+    @property
+    def speed(self) -> float:
+        """Market seconds per machine second; 0 in lock-step."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        if speed != self._speed:
+            self._speed = speed
+            self.prices.set_speed(speed)
 
 
 class LoadedRule(NamedTuple):
@@ -201,7 +212,7 @@ class SignalGate:
         if draft.legs and self._names_other_legs(draft, action, status, view, data, now):
             return None
         try:
-            legs = self._legs(run, draft, action, now)
+            legs = self._legs(run, self._with_price(draft, data, now), action, now)
         except ExpiryRefused:  # what is held of the other side is closed all the same
             turns = (view.is_long and action is Action.SELL) or (view.is_short and action is Action.BUY)
             return self._exit(host, draft, data, now, view) if turns else None
@@ -276,7 +287,8 @@ class SignalGate:
         if problem := self._cannot_adjust(run, draft, held, status):
             return self._refused(run, draft, problem, data, now)
         try:
-            opened = state.contracts.select_opened(run, draft, state.prices, state.book, now)
+            dated = self._with_price(draft, data, now)
+            opened = state.contracts.select_opened(run, dated, state.prices, state.book, now)
         except NoSuchContract as error:
             state.problems[key] = str(error)
             return None
@@ -368,6 +380,13 @@ class SignalGate:
             return ()
         state.problems.pop(key, None)
         return legs
+
+    def _with_price(self, draft: StrategySignal, data: Data, now: int) -> StrategySignal:
+        """The draft with the price that strikes are counted from: that of its own bar or quote, else the last one if
+        it is fresh (of a timer, or of another instrument's bar, nobody knows how old the strategy's data are)."""
+        if isinstance(data, TimerFired) or data.instrument != draft.instrument:
+            return msgspec.structs.replace(draft, price=self._state.prices.fresh(draft.instrument, now))
+        return draft
 
     def _signal(
         self,

@@ -210,7 +210,9 @@ def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
             entries.stop_at_other_broker(oms, name, known, message.broker)
     if not message.expected:
         call_outcomes.stop_wrong_mode_account(oms, name, message.message or f"found mode {message.mode}")
-    elif name not in oms.state.modes and name not in oms.state.wrong_mode:  # only an operator ends a wrong mode
+    elif name in oms.state.wrong_mode:  # which only an operator ends
+        call_outcomes.note_right_mode(oms, name)
+    elif name not in oms.state.modes:
         oms.emit(AccountModeChanged(account=name, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode))
 
 

@@ -152,6 +152,10 @@ class OptionChain:
         self._quotes[quote.instrument] = quote
         return True
 
+    def forget_before(self, at_ns: int) -> None:
+        """Forget all quotes from before a market time: nothing is chosen by them."""
+        self._quotes = {name: quote for name, quote in self._quotes.items() if quote.market_ns >= at_ns}
+
     def instruments(self, spot: float | None, around: int) -> tuple[str, ...]:
         """Ids of the underlying and the options within `around` strikes of `spot`; None: of the middle strike."""
         near = self._strikes[self._window(spot, around)]

@@ -97,7 +97,7 @@ class RiskMachine:
         """An order, a position or an exit moved."""
         if isinstance(message, OrderChanged) and self.state.is_repeat:
             return ()
-        if isinstance(message, GoalChanged) and message.goal.limit_only and (rows := self._prices(now)):
+        if isinstance(message, GoalChanged) and message.goal.unpriced_machine_ns and (rows := self._prices(now)):
             return rows
         found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
                  *self.limits.on_position(message, now))  # fmt: skip

@@ -15,7 +15,7 @@ from mytrading.core.gateway.read_model import StackView
 from mytrading.core.gateway.refusals import IN_RUPEES
 from mytrading.core.reconciler.book_confidence import account_confidence
 from mytrading.core.risk.pretrade.readiness import NEEDED
-from mytrading.core.time import MINUTE, SECOND
+from mytrading.core.time import MINUTE, SECOND, second_of_day
 from mytrading.daemons.gateway.book_queries import UNMANAGED, engine_stops, newest, positions, strategies
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
 from mytrading.messages import ops
@@ -65,7 +65,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "accounts": _accounts(ctx),
         "budgets": [msgspec.structs.asdict(row) for _, row in sorted(view.budgets.items())],
         "engine_stops": engine_stops(ctx),
-        "profit": compare_profits(view, machine_now()),
+        "profit": compare_profits(view, machine_now(), ctx.clock.now()),
         "levels": [msgspec.to_builtins(level) for level in ctx.control.trading.values()],
         "recovery": [msgspec.to_builtins(row) for row in view.recoveries.values()],
         "halted": [msgspec.to_builtins(row) for row in view.halted.values() if row.halted],
@@ -357,17 +357,25 @@ def order_trial(ctx: RequestContext, request: ops.OrderTrialQuery) -> ops.OrderT
     return ops.OrderTrialAnswer(result=ctx.trials.ask(trial))
 
 
-def compare_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
+_SERVER_DAY = 3 * 3600
+"""Second of the day at which OpenAlgo's own day begins: its sandbox counts profits from then on (2.0.2.1)."""
+
+
+def compare_profits(view: StackView, machine_ns: int, now: int = 0) -> list[dict[str, Any]]:
     """Return a row for each account: the day's P&L in rupees by our ledger, by the broker, and their difference. Where
-    the two cannot be compared the difference is None, and `not_comparable` says why."""
+    the two cannot be compared the difference is None, and `not_comparable` says why. `now`: market ns, 0: not in the
+    night."""
     names = sorted({position.account for position in view.positions.values()} | set(view.funds))
-    return [_row(view, name, machine_ns) for name in names]
+    night = bool(now) and second_of_day(now) < _SERVER_DAY
+    return [_row(view, name, machine_ns, night=night) for name in names]
 
 
-def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
+def _row(view: StackView, account: str, machine_ns: int, *, night: bool) -> dict[str, Any]:
     mine = [position for position in view.positions.values() if position.account == account]
     ours, funds = profit(mine, view.quotes), view.funds.get(account)
     reason = _incomparable(view, account, mine, funds, ours.realised, machine_ns)
+    if night and not reason:
+        reason = "the server may count yesterday's profit until 03:00"
     difference = round(ours.realised - funds.realised, 2) + 0.0 if funds is not None else None  # -0.0 shows as 0.00
     return {
         "account": account,

@@ -72,6 +72,8 @@ def build_order_machine(config: RunConfig, hours: MarketTables | None = None) ->
         brokers=config.brokers if config.brokers_count else {}, unlisted=config.broker_rules(""),
         accepted_brokers=config.accepted_brokers,
         churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
+        exit_calls_hour=config.rates.exit_calls_per_hour, orders_day=config.rates.orders_per_day,
+        orders_kept=config.rates.orders_for_exits,
         asks_quotes=has_books and not lock_step,
     )  # fmt: skip
     if limits.asks_quotes:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.symbology import split_id
+from mytrading.core.orders.leg_levels import priced_leg
 from mytrading.core.text.spelling import name_key
 from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
@@ -188,7 +189,7 @@ class StrategyTester:
         for name in sorted(signal.closed_instruments):
             self.hold(0, name)
         for instrument in sorted(mine | set(wanted)):
-            leg = wanted.get(instrument)
+            leg = self._priced(wanted.get(instrument))
             if leg is None and signal.watch != instrument:
                 continue
             self._cancel(instrument)
@@ -196,6 +197,14 @@ class StrategyTester:
                 self._rest(signal, leg)
             elif not signal.keeps and self.positions.get(instrument, 0) != (leg.lots if leg else 0):
                 self.hold(leg.lots if leg else 0, instrument, getattr(bar, "close", 100.0))
+
+    def _priced(self, leg: Leg | None) -> Leg | None:
+        """A leg with its levels as risk would count them: from the last price."""
+        if leg is None:
+            return None
+        listed = self._machine.book.get(leg.instrument)
+        price = self._machine.prices.fresh(leg.instrument, self._next_ns)
+        return priced_leg(leg, price, listed.tick_size if listed is not None else 0.0)
 
     def _rest(self, signal: Signal, leg: Leg) -> None:
         self.resting[leg.instrument] = leg

@@ -67,10 +67,14 @@ def is_flat(position: Position) -> bool:
 
 
 def cancel_if_unneeded(oms: OrderDecision, order: Order) -> None:
-    """Cancel a stop or exit believed ended but found live at the broker, unless a protection or goal needs it."""
-    if not order.purpose.reduces or order.evidence.cancel.wanted:
+    """Cancel an order believed ended but found live at the broker, unless a protection or goal needs it.
+
+    Nobody needs an entry: whoever wanted it was told of its end, and has entered anew, or must not any more."""
+    if order.evidence.cancel.wanted:
         return
-    if order.purpose is Purpose.STOP:
+    if not order.purpose.reduces:
+        needed = False
+    elif order.purpose is Purpose.STOP:
         level = oms.state.protections.get(order.owner)
         needed = level is not None and level.state != "done"
     else:

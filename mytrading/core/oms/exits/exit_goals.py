@@ -10,6 +10,7 @@ from mytrading.core.ids import client_order_id
 from mytrading.core.instruments.symbology import kind_of
 from mytrading.core.no_price import contradicts_book
 from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.exits import exit_waits
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -128,7 +129,10 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         oms.change_goal(goal, state="done")
         return
-    goal = _alert_wait(oms, _priced(oms, goal), out)
+    if not oms.is_trading(goal.instrument):
+        _alert_wait(oms, exit_waits.wait_for_open(oms, goal), out)
+        return
+    goal = _alert_wait(oms, _priced(oms, exit_waits.begin_session(oms, goal)), out)
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
         return
@@ -147,6 +151,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         is_unpriced(oms, goal)
         or _waits_for_entries(oms, goal, out)
         or (goal.order and oms.machine < _not_before(oms, goal))
+        or not exit_waits.has_calls(oms, goal)
     ):
         return
     order = build_exit_order(oms, goal, position, abs(position.quantity))
@@ -156,18 +161,22 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         fits = dispatch.closable_quantity(oms, order, key)
     if fits <= 0:
         return
-    oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+    calls = exit_waits.counted(oms, goal)
+    oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id, **calls)
     slices.create_closing_orders(oms, order, fits)
 
 
 def on_price(oms: OrderDecision, command: PriceGoal) -> None:
-    """Take the price of a marketable limit for a goal that waits for one; where risk has none, ask the server."""
+    """Take the price of a marketable limit for a goal that waits for one; where risk has none, ask the server. Where
+    nothing trades at any price an exit that rests keeps its place."""
     goal = oms.state.goals.get(command.goal)
-    if goal is None or goal.state == "done" or not is_unpriced(oms, goal):
+    if goal is None or goal.state == "done" or not (is_unpriced(oms, goal) or _asks_better(goal)):
         return
-    if command.price > 0:
+    if command.locked and (resting := _resting(oms, goal)) is not None:
+        exit_waits.keep_place(oms, goal, resting)
+    elif command.price > 0:
         _set_price(oms, goal, command.price)
-    elif not _is_asked(goal):
+    elif is_unpriced(oms, goal) and not _is_asked(goal):
         edge, tick = command.edge or goal.edge, command.tick or goal.tick
         _ask(oms, oms.change_goal(goal, edge=edge, tick=tick) if (edge, tick) != (goal.edge, goal.tick) else goal)
 
@@ -198,6 +207,17 @@ def _rest_price(oms: OrderDecision, goal: Goal, side: Side, answer: ExitQuote) -
     close = answer.previous_close if oms.broker(goal.account).feed.rest_previous_close else None
     band = price_band(kind_of(goal.instrument), quote.ltp, close) if quote.ltp > 0 else None
     return marketable_price(quote, side, tick, band)
+
+
+def _asks_better(goal: Goal) -> bool:
+    """True while a price is looked for at which a MARKET exit that rests would trade."""
+    return goal.unpriced_machine_ns > 0 and not goal.price
+
+
+def _resting(oms: OrderDecision, goal: Goal) -> Order | None:
+    """The exit of a goal that rests at the broker and is not being cancelled; None without one."""
+    mine = (order for order in oms.open_orders(goal.net) if order.links.goal == goal.id)
+    return next((o for o in mine if o.state in RESTING and not o.evidence.cancel.wanted), None)
 
 
 def _ask(oms: OrderDecision, goal: Goal) -> Goal:
@@ -307,13 +327,15 @@ def _obstacle(oms: OrderDecision, goal: Goal, position: Position) -> str:
     if oms.is_venue_square_off(goal):
         return "the venue closes MIS positions itself now"
     if not oms.is_trading(goal.instrument):
-        return "its exchange does not trade now"
+        return "its exchange does not trade now, and it goes with the open"
     if entries.must_keep_stops(oms, goal.net, goal.strategy):
         return f"the books of {account} cannot be read"
     if _waits_for_entries(oms, goal, _out(oms, goal, goal.net)):
         return "an entry of it has not ended yet, or what it filled is not confirmed"
     if is_unpriced(oms, goal):
         return "it must be a LIMIT order, and no price is known"
+    if not exit_waits.has_calls(oms, goal):
+        return "it has made its calls of this hour (MAX_EXIT_CALLS_PER_HOUR)"
     if _is_refused_again(oms, goal):
         return "the broker refused it, and nothing else is known that it would take"
     if not position.quantity and position.quantity_seen:
@@ -407,32 +429,77 @@ def _out(oms: OrderDecision, goal: Goal, key: NetKey) -> _Out:
 
 
 def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
-    """Move an exit with a price that rests too long; cancel any other, so that the next attempt can replace it."""
+    """Look after an exit that rests too long: one with a price is moved for a better one, a MARKET order is replaced,
+    by a LIMIT if a price is known at which it trades. Stops and exits of goals that are done are cancelled."""
     rests = order.state in RESTING and order.filled_seen < order.quantity and not order.evidence.cancel.wanted
-    since = max(order.call.ended_machine_ns, order.evidence.modify.answered_machine_ns)
-    if not rests or oms.machine - since < oms.limits.exit_patience:
+    if not rests or not exit_waits.has_calls(oms, goal):
         return goal
-    if order.purpose is Purpose.STOP and (order.owner in oms.state.guarding or not sendable_units(oms, goal)):
-        return goal  # its protection withdraws it; one without is of no use, but nothing could follow it
-    if not (order.links.goal == goal.id and order.order_type is OrderType.LIMIT and goal.price):
-        entries.cancel_order(oms, order, "replaced: rested too long for an exit")
+    rested = exit_waits.rested_ns(oms, goal, order)
+    if order.links.goal != goal.id or order.purpose is Purpose.STOP:
+        if rested >= oms.limits.exit_patience and _is_in_the_way(oms, goal, order):
+            return _replace_exit(oms, goal, order, "replaced: rested too long for an exit")
         return goal
-    if modify.did_nothing(order):
-        entries.cancel_order(oms, order, "replaced: a change of its price did nothing")
-        return goal
+    if order.order_type is OrderType.MARKET:
+        return _hurry_market(oms, goal, order, rested)
+    if rested >= oms.limits.exit_patience and modify.did_nothing(order):
+        return _replace_exit(oms, goal, order, "replaced: a change of its price did nothing")
     if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > oms.machine:
         return goal
-    price = goal.price + goal.price_step * order.side.sign
-    last = goal.reprices >= oms.limits.exit_reprices or goal.price_step <= 0 or price <= 0  # then MARKET is next
-    unpriced = oms.machine if last and goal.limit_only else 0  # another price follows there, not MARKET
-    goal = oms.change_goal(
-        goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1, unpriced_machine_ns=unpriced
-    )
-    if goal.price:
+    return _hurry_limit(oms, goal, order, rested) if goal.limit_only else _step_limit(oms, goal, order, rested)
+
+
+def _is_in_the_way(oms: OrderDecision, goal: Goal, order: Order) -> bool:
+    """True of a stop that no protection withdraws, and of another goal's exit that its own does not look after, or that
+    has a price where this one has none."""
+    if (
+        order.purpose is Purpose.STOP
+    ):  # its protection withdraws it; one without is of no use, but what could follow it?
+        return order.owner not in oms.state.guarding and sendable_units(oms, goal) > 0
+    own = oms.state.goals.get(order.links.goal)
+    return own is None or own.state == "done" or (order.order_type is OrderType.LIMIT and not goal.price)
+
+
+def _hurry_market(oms: OrderDecision, goal: Goal, order: Order, rested: int) -> Goal:
+    if goal.price and not _is_hurried(oms, goal):
+        return _replace_exit(oms, goal, order, "replaced: it rests, and a price is known at which it trades")
+    patience = exit_waits.patience_ns(oms, goal)
+    if rested < patience:
+        unasked = not (goal.price or goal.unpriced_machine_ns)
+        asks = unasked and rested >= patience - oms.limits.exit_price_patience
+        return oms.change_goal(goal, unpriced_machine_ns=oms.machine) if asks else goal
+    goal = oms.change_goal(goal, unpriced_machine_ns=0, kept=goal.kept + 1)
+    return _replace_exit(oms, goal, order, "replaced: rested too long for an exit")
+
+
+def _hurry_limit(oms: OrderDecision, goal: Goal, order: Order, rested: int) -> Goal:
+    if not goal.price:
+        return goal  # a price is on its way
+    if exit_waits.is_better(order, goal.price):
         modify.request_terms(oms, order, OrderTerms(goal.price, 0.0, order.quantity))
-    else:
-        entries.cancel_order(oms, order, "replaced: rested too long for an exit with a price")
-    return goal
+        return oms.change_goal(goal, **exit_waits.counted(oms, goal))
+    if goal.price != order.price:
+        return exit_waits.keep_place(oms, goal, order)
+    if rested < exit_waits.patience_ns(oms, goal):
+        return goal
+    return oms.change_goal(goal, price=0.0, unpriced_machine_ns=oms.machine)
+
+
+def _step_limit(oms: OrderDecision, goal: Goal, order: Order, rested: int) -> Goal:
+    """Move an exit by its step; after the last one MARKET takes its place."""
+    if rested < oms.limits.exit_patience:
+        return goal
+    price = goal.price + goal.price_step * order.side.sign
+    if goal.reprices >= oms.limits.exit_reprices or goal.price_step <= 0 or min(price, goal.price) <= 0:
+        goal = oms.change_goal(goal, price=0.0, reprices=goal.reprices + 1)
+        return _replace_exit(oms, goal, order, "replaced: rested too long for an exit with a price")
+    modify.request_terms(oms, order, OrderTerms(round(price, 4), 0.0, order.quantity))
+    calls = exit_waits.counted(oms, goal)
+    return oms.change_goal(goal, price=round(price, 4), reprices=goal.reprices + 1, **calls)
+
+
+def _replace_exit(oms: OrderDecision, goal: Goal, order: Order, why: str) -> Goal:
+    entries.cancel_order(oms, order, why)
+    return oms.change_goal(goal, **exit_waits.counted(oms, goal))
 
 
 def _not_before(oms: OrderDecision, goal: Goal) -> int:
@@ -445,12 +512,17 @@ def _not_before(oms: OrderDecision, goal: Goal) -> int:
     return max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed) + wait
 
 
+def _is_hurried(oms: OrderDecision, goal: Goal) -> bool:
+    """True if the exit goes as MARKET for all its price, since another goal of the same owner has none."""
+    if not goal.price or goal.limit_only:
+        return False
+    return any(not other.price for other in entries.open_exit_goals(oms, goal.net, goal.strategy))
+
+
 def build_exit_order(oms: OrderDecision, goal: Goal, position: Position, quantity: int) -> Order:
     """Build the order of a goal's next attempt for `quantity` units of a position; nothing is emitted."""
     attempt = goal.attempts + 1
-    # MARKET as soon as another goal of the same owner has no price
-    hurried = goal.price and any(not other.price for other in entries.open_exit_goals(oms, goal.net, goal.strategy))
-    price = 0.0 if hurried and not goal.limit_only else goal.price
+    price = 0.0 if _is_hurried(oms, goal) else goal.price
     return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account, instrument=goal.instrument, product=goal.product, strategy=goal.strategy,
@@ -465,7 +537,7 @@ def build_exit_order(oms: OrderDecision, goal: Goal, position: Position, quantit
 
 def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
     late = oms.machine - goal.opened_machine_ns >= oms.limits.exit_deadline
-    if goal.state == "open" and (late or goal.attempts >= oms.limits.exit_attempts):
+    if goal.state == "open" and (late or goal.attempts - goal.attempts_before >= oms.limits.exit_attempts):
         why = f"not flat after {goal.attempts} attempts; it is still being tried"
         if goal.elsewhere:
             why = f"orders without owner may close {goal.elsewhere} of it; cancel unwanted ones at the broker"

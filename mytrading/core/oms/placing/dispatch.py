@@ -150,8 +150,12 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
             return 0
         if fits < order.quantity:
             order = oms.change(order, "clamped", quantity=fits)
-        if order.purpose is Purpose.STOP and not oms.is_trading(order.instrument):
-            return 0  # made while its exchange traded, and kept waiting until it no longer did
+        if not oms.is_trading(order.instrument):  # made while its exchange traded, and kept waiting until it did not
+            if order.purpose is not Purpose.STOP:
+                oms.end_unsent(
+                    order, OrderState.CANCELLED, "withdrawn", "its exchange closed; its goal waits for the open"
+                )
+            return 0
         if order.purpose is Purpose.STOP and not oms.broker(order.account).broker_stops:
             return 0  # there it would be no stop: risk holds it
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):

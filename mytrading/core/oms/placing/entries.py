@@ -85,6 +85,12 @@ def denial_reason(oms: OrderDecision, order: Order, key: NetKey) -> str:
             return f"{stop.code or 'CHURN'}: {stop.reason}; resume to allow entries"
     if refused := _broker_refusal(oms, order.account):
         return refused
+    placed, whole = state.placed.get(order.account) or 0, oms.limits.orders_day
+    if placed >= whole - (kept := min(oms.limits.orders_kept, whole // 2)):
+        return (
+            f"ORDERS_PER_DAY: {placed} orders of {order.account} were placed today, and the last {kept} of "
+            f"MAX_ORDERS_PER_DAY {whole} are for stops and exits; entries go on tomorrow"
+        )
     others = oms.open_orders(key)
     if opposed := _opposed(oms, order, key, others):
         return opposed

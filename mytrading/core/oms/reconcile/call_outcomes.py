@@ -150,9 +150,20 @@ def mark_unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, messag
     oms.request_read(order.account, "unknown", positions=order.purpose.reduces)
 
 
+RIGHT_AGAIN = "the server is in the expected mode again, and only `mytrading resume` is missing"
+
+
+def note_right_mode(oms: OrderDecision, account: str) -> None:
+    """Tell once that a server which was in the wrong mode is in the right one; the account stays stopped."""
+    if oms.state.wrong_mode[account].message != RIGHT_AGAIN:
+        oms.emit(AccountModeChanged(account=account, wrong_mode=True, message=RIGHT_AGAIN, at_ns=oms.now))
+        oms.alert(StateAlert.WRONG_MODE, Severity.CRITICAL, account, f"nothing is sent to {account}: {RIGHT_AGAIN}")
+
+
 def stop_wrong_mode_account(oms: OrderDecision, account: str, message: str) -> None:
     """Record and alert that an account's server is in the wrong mode: nothing is sent there until that is cleared."""
-    if account not in oms.state.wrong_mode:
+    level = oms.state.wrong_mode.get(account)
+    if level is None or level.message == RIGHT_AGAIN:
         oms.emit(AccountModeChanged(account=account, wrong_mode=True, message=message, at_ns=oms.now))
         what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"
         oms.alert(StateAlert.WRONG_MODE, Severity.CRITICAL, account, what)

@@ -394,7 +394,7 @@ def _learn(
         changed = oms.change(order, _event(order, state, fills), state=state, **fields)
         if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
             broker_stops.start_protection(oms, changed, changed.filled_seen - order.filled_seen)
-            if order.state in TERMINAL:
+            if order.state in TERMINAL or before.evidence.flapped:  # of one that came back its replacement is out, too
                 modify.reduce_replacement(oms, changed, changed.filled_seen - order.filled_seen)
         _book(oms, order, changed)
         if changed.filled > changed.quantity and order.filled <= order.quantity:

@@ -69,6 +69,8 @@ def _order(state: State, row: orders.OrderChanged) -> None:
         state.drop(state.baskets, (order.account, order.strategy, order.cause))
     if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.evidence.cancel.calls:
         state.put(state.withdrawn, (order.account, order.instrument), order.updated_ns)
+    elif row.event == "submitted":
+        state.put(state.placed, order.account, (state.placed.get(order.account) or 0) + 1)
     elif row.event == "rate_limited":
         waits = (order.call, evidence.cancel, evidence.modify)
         state.put(state.paused, order.account, max(each.not_before_machine_ns for each in waits))

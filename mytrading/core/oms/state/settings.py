@@ -101,6 +101,12 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     churn_window: int = 300 * SECOND
     churn_instrument: int = _RATES.churn_per_instrument
     churn_account: int = _RATES.churn_per_account
+    exit_patience_most: int = 600 * SECOND
+    """The longest time for which an exit rests before a better price is looked for."""
+    exit_calls_hour: int = _RATES.exit_calls_per_hour
+    orders_day: int = _RATES.orders_per_day
+    orders_kept: int = _RATES.orders_for_exits
+    """Of the orders of a day: no entry is placed beyond the others."""
 
     def broker_rules(self, broker: str) -> BrokerRules:
         """Return the row of a broker by OpenAlgo's name for it (`State.brokers`); `unlisted` if there is none."""

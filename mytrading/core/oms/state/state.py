@@ -170,6 +170,8 @@ class State:
     """The slices of each parent."""
     withdrawn: Table[tuple[str, str], int]
     """Market time at which an entry of an account and instrument last ended by a cancel of ours."""
+    placed: Table[str, int]
+    """Orders placed today, by account."""
     churned: Table[str, tuple[tuple[str, int], ...]]
     """Instruments and market times of entries that left soon after, by account."""
     stopped: Table[tuple[str, str], account_events.EntriesStopped]

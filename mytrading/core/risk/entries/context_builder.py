@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import Session
 from mytrading.core.orders.broker_gate import keeps_stops
+from mytrading.core.orders.leg_levels import priced_leg
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade import readiness
 from mytrading.core.risk.pretrade.context import PreTradeContext
@@ -40,6 +41,8 @@ class ContextBuilder:
         there, units = self._units(intent, leg, account)
         no_price = leg.instrument in state.unpriced
         quote = None if no_price else state.quotes.get(leg.instrument)
+        if quote is not None:
+            leg = priced_leg(leg, quote.ltp, instrument.tick_size if instrument is not None else 0.0)
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
         busy, product = state.busy_instruments(account), signal.product_of(leg)

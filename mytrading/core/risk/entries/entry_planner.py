@@ -441,15 +441,17 @@ class EntryPlanner:
             return self._break_adjustment(intent, account, why, now)
         run = self._environment.strategies.get(signal.strategy)
         unwinds = unwind and (run is None or run.orphan_legs is not OrphanLegs.REPORT)
-        live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
-        held = (p for p in state.positions_for(signal.strategy, signal.watch) if p.account == account and unwinds)
+        live = [o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account]
+        held = [p for p in state.positions_for(signal.strategy, signal.watch) if p.account == account]
         denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BASKET_BROKEN, why),), now)
+        # where no leg is at the broker nothing is left half done
+        severity = Severity.CRITICAL if live or any(p.open_units for p in held) else Severity.WARNING
         text = f"{signal.strategy} in {account}: {why}"
         return [
             *withdraw_entries(state, live, signal.id),
-            *close_positions(state, held, signal.id, why, signal.trace_ns),
+            *close_positions(state, held if unwinds else (), signal.id, why, signal.trace_ns),
             replace(denial, unwinds=unwinds),
-            risk_alert(BASKET_BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", text, now),
+            risk_alert(BASKET_BROKEN, severity, f"{signal.id}/{account}", text, now),
         ]
 
     def _break_adjustment(self, intent: Intent, account: str, why: str, now: int) -> list[Any]:

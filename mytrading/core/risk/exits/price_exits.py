@@ -86,7 +86,12 @@ def on_goals(state: RiskState, now: int) -> tuple[Any, ...]:
     rows: list[Any] = []
     for goal in state.goals.values():
         position = state.positions.get(goal.owner)
-        if goal.limit_only and not goal.price and position is not None and position.open_units:
+        if (
+            (goal.limit_only or goal.unpriced_machine_ns)
+            and not goal.price
+            and position is not None
+            and position.open_units
+        ):
             rows += _price_of(state, goal, position, now)
     return tuple(rows)
 
@@ -101,11 +106,14 @@ def _price_of(state: RiskState, goal: Goal, position: Position, now: int) -> lis
         quote is None or is_stale(quote, now, state.machine_ns, stale_seconds)
     )
     if fresh and quote is not None:
+        if best := _best_of_locked(quote, side):
+            name = content_id("locked", goal.id, goal.unpriced_machine_ns)
+            return [PriceGoal(id=name, goal=goal.id, account=goal.account, price=best, locked=True)]
         band = price_band(kind, quote.ltp, close)
         if price := marketable_price(quote, side, tick or COMMON_TICK, band):
             name = content_id("price", goal.id, goal.unpriced_machine_ns)
             return [PriceGoal(id=name, goal=goal.id, account=goal.account, price=price)]
-    if goal.asked_machine_ns >= goal.unpriced_machine_ns:
+    if goal.asked_machine_ns >= goal.unpriced_machine_ns or not goal.limit_only:
         return []
     last = quote.ltp if quote is not None else 0.0
     edge = exit_edge(kind, side, last, close, tick or COMMON_TICK) if last > 0 else 0.0
@@ -113,6 +121,13 @@ def _price_of(state: RiskState, goal: Goal, position: Position, now: int) -> lis
         return []  # told already, to a router that asks no server
     name = content_id("edge", goal.id, goal.unpriced_machine_ns)
     return [PriceGoal(id=name, goal=goal.id, account=goal.account, price=0.0, edge=edge, tick=tick)]
+
+
+def _best_of_locked(quote: Quote, side: Side) -> float:
+    """The best price of an exit's own side where nobody stands on the other one (rupees); 0.0 where somebody does, or
+    the book does not say."""
+    own, other = (quote.bid, quote.ask) if side is Side.BUY else (quote.ask, quote.bid)
+    return own if own is not None and own > 0 and other is not None and other <= 0 else 0.0
 
 
 def on_fill(state: RiskState, message: Any, now: int) -> tuple[Any, ...]:

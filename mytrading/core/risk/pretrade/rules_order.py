@@ -77,6 +77,9 @@ def _off_tick(case: PreTradeContext) -> str:
     wanted = {"limit_price": case.leg.limit_price}
     if case.leg.order_type is OrderType.SL:
         wanted["trigger_price"] = case.leg.trigger_price
+    if case.leg.limit.value:  # a distance which leaves no tick of a price
+        last = case.quote.ltp if case.quote is not None else 0.0
+        return f"its limit would be less than one tick while {case.leg.instrument} trades at {last:g}; ask for less"
     for name, price in wanted.items():
         if not price > 0 or not math.isfinite(price):
             return f"a {case.leg.order_type.value} entry needs a {name} above 0, found {price:g}"

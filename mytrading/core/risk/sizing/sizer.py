@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Source, sizing_key
+from mytrading.core.orders.leg_levels import priced_leg
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import why_funds_unknown
 from mytrading.core.risk.sizing.lots import (
@@ -202,11 +203,13 @@ class Sizer:
     def _distance(self, intent: Intent, leg: Leg) -> float:
         """Rupees from the price of an entry to its stop; 0 without a price."""
         quote = self._state.quotes.get(leg.instrument)
+        instrument = self._environment.instruments.get(leg.instrument)
+        if quote is not None:
+            leg = priced_leg(leg, quote.ltp, instrument.tick_size if instrument is not None else 0.0)
         price = entry_price(leg, quote, side_of(leg.lots)) if quote else 0.0
         if leg.stop_price and price:
             return abs(price - leg.stop_price)
         run = self._environment.strategies.get(intent.signal.strategy)
-        instrument = self._environment.instruments.get(leg.instrument)
         limits = self._environment.limits
         option = instrument is not None and instrument.kind.is_option
         default = limits.default_stop_loss_options if option else limits.default_stop_loss

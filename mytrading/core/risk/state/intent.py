@@ -73,12 +73,13 @@ class Intent(msgspec.Struct, kw_only=True):
         return account in self.sized and leg.instrument in self.signal.opened_instruments
 
     @property
-    def entry_terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
-        """For each leg: instrument, order type, limit, trigger and stop price, and stop buffer."""
+    def entry_terms(self) -> tuple[tuple[object, ...], ...]:
+        """For each leg: instrument, order type, limit, trigger and stop price, stop buffer, stop and limit distance."""
         return tuple(
-            (leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price, leg.stop_price, leg.stop_buffer)
+            (leg.instrument, leg.order_type, leg.limit_price, leg.trigger_price, leg.stop_price, leg.stop_buffer,
+             leg.stop, leg.limit)
             for leg in self.legs
-        )
+        )  # fmt: skip
 
     def is_unwanted(self, position: Position, units: int) -> bool:
         """True if a position of so many signed units must be closed; never if the signal keeps what is held."""

@@ -9,11 +9,11 @@ from mytrading.core.engine.contract_selection import (
     OptionChains,
     candidate_contracts,
     is_entry_day,
-    price_level,
     resolve_legs,
     select_contract,
 )
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.orders.leg_levels import price_level, priced_leg
 from mytrading.core.time import DAY
 from mytrading.messages.enums import OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -97,19 +97,26 @@ CALL = "NFO:NIFTY02DEC2526000CE"
     ],
 )
 def test_limit_lies_on_the_better_side_of_the_price_and_on_the_tick(lots: int, limit: LegStop, expected: float) -> None:
-    prices = {**PRICES, CALL: 100.12}
     made = rule(lots=lots, order_type=OrderType.LIMIT, limit=limit, stop=LegStop(value=10))
-    (leg,) = resolve_legs([made], NIFTY, prices, BOOK, OPEN, lambda _name, _day: None)
+    (leg,) = resolve_legs([made], NIFTY, PRICES, BOOK, OPEN, lambda _name, _day: None)
+    leg = priced_leg(leg, 100.12, 0.05)
     assert (leg.order_type, leg.limit_price) == (OrderType.LIMIT, expected)
     assert leg.stop_price == pytest.approx(expected * (1.1 if lots < 0 else 0.9), abs=1e-3), "counted from the limit"
 
 
-def test_limit_counted_from_a_price_that_is_not_known_or_too_small_is_refused() -> None:
-    made = rule(lots=1, order_type=OrderType.LIMIT, limit=LegStop(kind=StopKind.POINTS, value=3))
-    with pytest.raises(NoSuchContract, match="leg 1: its limit, stop or target is counted from its price"):
+def test_distance_of_a_leg_stays_one_whatever_price_of_its_contract_is_at_hand() -> None:
+    made = rule(
+        lots=1, order_type=OrderType.LIMIT, limit=LegStop(kind=StopKind.POINTS, value=3), stop=LegStop(value=25)
+    )
+    (leg,) = resolve_legs([made], NIFTY, {**PRICES, CALL: 242.75}, BOOK, OPEN, lambda _name, _day: None)
+    assert (leg.limit_price, leg.stop_price) == (0.0, 0.0)
+    assert (leg.limit, leg.stop) == (made.limit, made.stop)
+
+
+def test_limit_written_as_a_price_below_one_tick_is_refused() -> None:
+    made = rule(lots=1, order_type=OrderType.LIMIT, limit=LegStop(kind=StopKind.PRICE, value=0.03))
+    with pytest.raises(NoSuchContract, match=r"leg 1: its limit of 0\.03 is less than one tick"):
         resolve_legs([made], NIFTY, PRICES, BOOK, OPEN, lambda _name, _day: None)
-    with pytest.raises(NoSuchContract, match="ask for less"):
-        resolve_legs([made], NIFTY, {**PRICES, CALL: 2.0}, BOOK, OPEN, lambda _name, _day: None)
 
 
 def quoted(chains: OptionChains, symbol: str, price: float) -> None:
@@ -164,9 +171,9 @@ def test_target_lies_with_the_leg_and_never_below_nothing() -> None:
     assert price_level(LegStop(kind=StopKind.POINTS, value=140), -1, 100.0) == 0.0
 
 
-def test_stop_in_per_cent_waits_for_a_price() -> None:
-    with pytest.raises(NoSuchContract, match="leg 1: its limit, stop or target is counted from"):
-        resolve_legs([rule(stop=LegStop(value=30))], NIFTY, PRICES, BOOK, OPEN, lambda _a, _b: None)
+def test_leg_without_a_price_keeps_its_distances() -> None:
+    (leg,) = resolve_legs([rule(stop=LegStop(value=30))], NIFTY, PRICES, BOOK, OPEN, lambda _a, _b: None)
+    assert priced_leg(leg, 0.0, 0.05) is leg
 
 
 def test_candidates_are_the_contract_or_the_chain_around_the_money() -> None:

@@ -54,8 +54,8 @@ def entered(machine: EngineMachine) -> Signal:
     return signal
 
 
-def quoted(machine: EngineMachine, name: str, price: float = 100.0) -> None:
-    machine.prices[name] = price
+def quoted(machine: EngineMachine, name: str, price: float = 100.0, minute: int = 4) -> None:
+    machine.prices.note(name, price, OPEN + minute * MINUTE)
 
 
 def stop_filled(machine: EngineMachine, name: str, minute: int) -> None:
@@ -87,7 +87,7 @@ def test_tested_leg_is_rolled_once_with_its_own_stop() -> None:
     (signal,) = bars(machine, 26_041.0, first=6)
     assert [(change.closes, change.opens) for change in signal.changes] == [(CALL, HIGHER)]
     (leg,) = signal.entry_legs
-    assert (leg.lots, leg.stop_price) == (-1, 130.0)
+    assert (leg.lots, leg.stop) == (-1, LegStop(value=30.0))
     fill(machine, CALL, 0, 7)
     fill(machine, HIGHER, -1, 7)
     assert bars(machine, 26_200.0, 26_200.0, 26_200.0, first=9) == [], "once a day"
@@ -115,10 +115,12 @@ def test_leg_is_rolled_by_its_delta() -> None:
     roll = LegRoll(trigger=RollTrigger.DELTA, value=0.45, strike="OTM 2")
     machine = machine_of(LegRule(lots=-1, strike="OTM 1", right="CE", roll=roll))
     entered(machine)
-    quoted(machine, CALL, 60.0)
+    quoted(machine, CALL, 60.0, 5)
     assert bars(machine, 26_010.0, first=5) == []
-    quoted(machine, CALL, 140.0)
-    assert len(bars(machine, 26_060.0, first=6)) == 1
+    quoted(machine, CALL, 140.0, 5)
+    assert bars(machine, 26_060.0, first=6) == [], "its premium is of two minutes before: no delta follows from that"
+    quoted(machine, CALL, 140.0, 7)
+    assert len(bars(machine, 26_060.0, first=7)) == 1
 
 
 def test_rolls_are_counted_over_a_restart() -> None:

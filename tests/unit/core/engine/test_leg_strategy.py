@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.engine.leg_strategy import leg_strategy, missed_entry_window
 from mytrading.core.engine.leg_tracker import closing_second
@@ -204,9 +205,9 @@ def test_premium_rule_waits_for_quotes_which_it_asks_for_before_the_entry_time()
     (problem,) = machine.problems.values()
     assert "has a price yet" in problem
     for strike, price in ((26_000, 130.0), (26_050, 104.0), (26_100, 70.0)):
-        machine.note_price(quote(f"NFO:NIFTY02DEC25{strike}CE", price))
+        machine.note_price(replace(quote(f"NFO:NIFTY02DEC25{strike}CE", price), market_ns=OPEN + 6 * MINUTE))
     ((_, signal),) = run(machine, 5, 5)
-    assert [(leg.instrument, leg.stop_price) for leg in signal.legs] == [(CALL, 72.8)]
+    assert [(leg.instrument, leg.stop) for leg in signal.legs] == [(CALL, LegStop(value=30))]
     assert machine.problems == {}
 
 
@@ -221,7 +222,7 @@ def test_limit_leg_is_signalled_once_and_stays_where_it_was_put_while_its_order_
     machine.note_price(quote("NFO:NIFTY02DEC2526000CE", 130.0))
     ((minute, signal),) = run(machine, 0, 4)
     (leg,) = signal.legs
-    assert (minute, leg.order_type, leg.limit_price, leg.stop_price) == (4, OrderType.LIMIT, 135.0, 175.5)
+    assert (minute, leg.order_type, leg.limit, leg.stop) == (4, OrderType.LIMIT, legs[0].limit, legs[0].stop)
     resting = order_of(
         client_order_id="o", account="main", instrument=leg.instrument, product=Product.MIS, strategy="Legs", run="r",
         cause=signal.id, purpose=Purpose.ENTRY, side=Side.SELL, quantity=75, order_type=OrderType.LIMIT, price=135.0,

@@ -43,8 +43,8 @@ def run(machine: EngineMachine, first: int, last: int, spread: float = 5.0) -> l
 def test_sold_at_the_money_with_stops_inside_bought_wings() -> None:
     ((minute, signal),) = run(machine_of(), 0, 14)
     assert (minute, signal.action) == (14, Action.SELL)
-    assert [(leg.instrument[-7:], leg.lots, leg.stop_price) for leg in signal.legs] == [
-        ("26100CE", 1, 0.0), ("25900PE", 1, 0.0), ("26000CE", -1, 130.0), ("26000PE", -1, 130.0),
+    assert [(leg.instrument[-7:], leg.lots, leg.stop.value) for leg in signal.legs] == [
+        ("26100CE", 1, 0), ("25900PE", 1, 0), ("26000CE", -1, 30), ("26000PE", -1, 30),
     ]  # fmt: skip
 
 

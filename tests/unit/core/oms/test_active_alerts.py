@@ -10,6 +10,7 @@ from mytrading.messages.account_events import AccountModeChanged
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.order_evidence import Ambiguous
 from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.reports import ModeSeen
 from tests.kit.fake_broker import ACCOUNT, OrderBench
 
 
@@ -63,3 +64,21 @@ def test_entries_without_guardians_are_named_while_they_rest() -> None:
     assert machine.active_alerts((), away, {})[key].text == ""
     text = machine.active_alerts((), away._replace(exposed=[ACCOUNT]), {})[key].text
     assert text.startswith("risk is silent for 10 s: resting entries are cancelled")
+
+
+def test_server_that_is_right_again_was_still_said_to_answer_in_another_mode() -> None:
+    bench = OrderBench()
+    seen = ModeSeen(account=ACCOUNT, mode="live", expected=False, machine_ns=bench.time)
+    bench.step(seen)
+    right = replace(seen, mode="analyze", expected=True)
+    bench.step(right)
+    assert "resume` is missing" in bench.machine.wrong_mode_message(ACCOUNT)
+    assert "resume` is missing" in bench.alerts[-1].message
+    told = len(bench.alerts)
+    bench.step(right)
+    assert len(bench.alerts) == told, "told once"
+    bench.step(seen)
+    assert bench.machine.wrong_mode_message(ACCOUNT) == "found mode live" and len(bench.alerts) == told + 1
+    bench.read()
+    bench.enter("e1")
+    assert bench.calls == [], "nothing is sent before an operator says so"

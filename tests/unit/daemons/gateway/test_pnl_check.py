@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, time
+
 import pytest
 from msgspec.structs import replace
 
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
-from mytrading.core.time import SECOND
+from mytrading.core.time import SECOND, to_ns
 from mytrading.daemons.gateway.stack_queries import compare_profits
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Product, TradingLevel
@@ -92,3 +94,11 @@ def test_resume_of_all_ends_the_halts_of_single_accounts_and_of_one_only_its_own
     rows = control.resume_rows("go", 2)
     assert [row.account for row in rows] == ["", "main", "second"]
     assert len({row.generation for row in rows}) == 3 and rows[0].generation > control.generation
+
+
+def test_night_in_which_the_server_still_counts_yesterday_was_shown_as_a_difference() -> None:
+    day = to_ns(date(2026, 11, 25), time(0, 30))
+    (row,) = compare_profits(view(8_482.25), 6 * SECOND, day)
+    assert row["difference"] is None and "until 03:00" in row["not_comparable"]
+    (row,) = compare_profits(view(100.0), 6 * SECOND, to_ns(date(2026, 11, 25), time(3, 0)))
+    assert (row["difference"], row["not_comparable"]) == (20.0, "")

@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.messages.commands import PlaceEntry, PriceGoal
 from mytrading.messages.enums import Action, Product, Purpose
+from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged
 from mytrading.messages.signals import Leg
 from tests.kit.risk_bench import SHARE, RiskBench
@@ -63,3 +65,23 @@ def test_edge_is_told_once_to_a_router_that_asks_no_server() -> None:
     bench.pass_time(120)
     (row,) = bench.give(goal(bench))
     assert bench.give(goal(bench, edge=row.edge, tick=row.tick)) == ()
+
+
+@pytest.mark.parametrize(("lots", "bid", "ask", "best"), [(10, 0.0, 760.0, 760.0), (-10, 840.0, 0.0, 840.0)])
+def test_exit_in_a_locked_market_is_told_so_and_priced_at_the_best_of_its_own_side(
+    lots: int, bid: float, ask: float, best: float
+) -> None:
+    """Nobody is on the other side: a limit through the last price would lie beyond the exchange's own band."""
+    bench = held(lots)
+    bench.machine.apply(Quote(SHARE, bench.now, bench.machine_ns, best, bid, ask))
+    (row,) = (row for row in bench.give(goal(bench)) if isinstance(row, PriceGoal))
+    assert (row.locked, row.price) == (True, best)
+
+
+def test_price_is_looked_for_a_market_exit_that_rests_and_no_edge_is_told() -> None:
+    bench = held(10)
+    asked = goal(bench)
+    market = replace(asked, goal=replace(asked.goal, limit_only=False))
+    assert prices(bench.give(market)) == [791.95]
+    bench.pass_time(120)
+    assert prices(bench.give(market)) == [], "it needs no edge: MARKET goes on"
