@@ -71,6 +71,7 @@ class ContextBuilder:
             halted=state.halted.get(owner.net, ""),
             confidence=state.confidence(account, leg.instrument),
             session=session,
+            provisional_day=readiness.provisional_day(state, leg, now),
             holiday=holiday,
             square_off_ns=environment.square_off_begins(signal.strategy, leg.instrument, product, now),
             speed=environment.square_off.speed,
