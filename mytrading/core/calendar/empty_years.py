@@ -1,11 +1,12 @@
 """What an operator is told of years without holidays: which lists are empty, what follows, and what fills them.
 
-The calendar command, doctor and each start say it, from December on for the year that comes. `Calendar.is_provisional`
-is the rule; here are only its words.
+The calendar command, doctor and each start say it, from December on for the year that comes, and backtests of theirs.
+`Calendar.is_provisional` is the rule; here are only its words.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from mytrading.core.calendar.sessions import Calendar
@@ -25,6 +26,23 @@ def empty_year_notes(calendar: Calendar, day: date) -> list[str]:
         for year in years
         for name, exchanges in calendar.empty_lists(year).items()
     ]
+
+
+def past_year_notes(calendar: Calendar, exchanges: Iterable[str], first: date, last: date) -> list[str]:
+    """Return a sentence for each of the years from `first` to `last` that is provisional for one of the exchanges."""
+    notes = []
+    for year in range(first.year, last.year + 1):
+        found = [
+            name
+            for name in dict.fromkeys(exchanges)
+            if calendar.has_exchange(name) and calendar.is_provisional(name, date(year, 1, 1))
+        ]
+        if found:
+            notes.append(
+                f"config/calendar.toml lists no holiday of {year} for {', '.join(found)}: sessions and expiries of "
+                f"that year are {PROVISIONAL}, its bars alone say which days were traded"
+            )
+    return notes
 
 
 def _note(name: str, exchanges: tuple[str, ...], year: int, *, began: bool) -> str:

@@ -14,6 +14,7 @@ from mytrading.messages.control import DayConfirmed, DayTraded
 from mytrading.messages.enums import Action
 from mytrading.messages.signals import Leg
 from tests.kit.risk_bench import SHARE, RiskBench, codes
+from tests.kit.risk_guard_bench import Guarded
 
 NOON = to_ns(date(2027, 1, 27), time(12, 0))
 TODAY = "2027-01-27"
@@ -79,8 +80,22 @@ def test_listed_year_and_a_backtest_ask_for_no_word() -> None:
     assert entered(enter(at(NOON, confirms=False), "a"))
 
 
-def test_bare_position_was_closed_while_the_router_held_its_stop_back(bench: RiskBench) -> None:
-    """The stop waits for a price of the day, and a position without one is no fault until then."""
+@pytest.mark.parametrize("traded", [False, True])
+def test_position_was_closed_as_bare_while_its_stop_waited_for_a_price_of_the_day(traded: bool) -> None:
+    """Nothing is wrong with a stop that the router holds back; once it may go, a missing one is a fault again."""
+    made = Guarded()
+    made.stop()
+    bench = made.bench
+    bench.now = NOON
+    bench.quote(SHARE, 800.0)
+    if traded:
+        bench.give(DayTraded(daemon="feed", day=TODAY, exchanges={"NSE": SHARE}))
+    for _ in range(20):
+        made.read(covered=0)
+    assert made.found() == (["POSITION_BARE", "its stop is not at the broker"] if traded else [])
+
+
+def test_traded_price_counts_for_its_exchange_and_day_alone(bench: RiskBench) -> None:
     state = bench.machine.state
     assert state.environment.is_open("NSE", NOON) and not state.may_send("NSE", NOON)
     other = DayTraded(daemon="feed", day=TODAY, exchanges={"MCX": "MCX:GOLD"})
