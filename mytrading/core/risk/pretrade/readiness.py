@@ -60,11 +60,10 @@ def awaits_first_report(state: RiskState, account: str, code: str) -> bool:
     return unheard and code in ("NOT_READY", "POSITION_IN_DOUBT")
 
 
-def provisional_day(state: RiskState, leg: Leg, now: int) -> str:
-    """Return why nobody knows if a leg's exchange trades today; empty if the year's holidays are listed, or an operator
-    said that it does."""
+def provisional_day(state: RiskState, exchange: str, now: int) -> str:
+    """Return why nobody knows if an exchange trades today; empty if the year's holidays are listed, or an operator said
+    that it does."""
     environment = state.environment
-    exchange = leg.instrument.partition(":")[0]
     if not environment.confirms_days or not environment.is_provisional(exchange, now):
         return ""
     today = environment.today(now)

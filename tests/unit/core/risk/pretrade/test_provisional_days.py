@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from mytrading.core.risk.active_alerts import DAY_PROVISIONAL, LatencyAlerts, active_alerts
 from mytrading.core.time import DAY as ONE_DAY
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import DayConfirmed, DayTraded
 from mytrading.messages.enums import Action
+from mytrading.messages.run_config import AlertRules
 from mytrading.messages.signals import Leg
 from tests.kit.risk_bench import SHARE, RiskBench, codes
 from tests.kit.risk_guard_bench import Guarded
@@ -107,3 +109,17 @@ def test_traded_price_counts_for_its_exchange_and_day_alone(bench: RiskBench) ->
     assert state.may_send("NSE", NOON) and not state.learns_trading(traded)
     assert not state.may_send("NSE", NOON + ONE_DAY), "tomorrow asks for a price of its own"
     assert state.guard._is_open == state.may_send, "the look for bare positions asks here"
+
+
+def test_operator_was_told_by_denials_alone_that_entries_wait(bench: RiskBench) -> None:
+    def told() -> dict[str, str]:
+        found = active_alerts(bench.machine, LatencyAlerts(AlertRules()), (), (), "KILL", bench.now, bench.machine_ns)
+        return {subject: alert.text for (code, subject), alert in found.items() if code == DAY_PROVISIONAL}
+
+    assert list(told()) == ["NSE_INDEX"], "the exchange of what the strategy watches"
+    assert "`mytrading calendar confirm NSE_INDEX`" in told()["NSE_INDEX"]
+    confirm(bench, "NSE", "NFO", "NSE_INDEX")
+    assert told() == {}
+    bench.machine.state.confirmed_days.clear()
+    bench.now = to_ns(date(2027, 1, 27), time(18, 0))
+    assert told() == {}, "nothing waits after the close"
