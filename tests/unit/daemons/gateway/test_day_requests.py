@@ -49,7 +49,12 @@ def test_word_for_an_exchange_is_journaled_with_its_author_for_all_of_its_holida
     with running(config, date(2027, 1, 27)) as gateway:
         written: list[Any] = []
         record = gateway.server._record
-        gateway.server._record = lambda rows: (written.extend(rows), record(rows))[1]
+
+        def keep(rows: tuple[Any, ...]) -> None:
+            written.extend(rows)
+            record(rows)
+
+        gateway.server._record = keep
         found = send(gateway, "nse")
         assert found == ops.DayConfirmTaken(exchanges=EQUITY, day="2027-01-27")
         (row,) = (row for row in written if isinstance(row, DayConfirmed))
