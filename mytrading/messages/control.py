@@ -69,6 +69,16 @@ class HistoryAccepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     by: str = ""
 
 
+class DayConfirmed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_confirmed"):
+    """An operator says that `exchanges` trade on a `day` (ISO) of a year without listed holidays: its entries go."""
+
+    exchanges: tuple[str, ...]
+    day: str
+    at_ns: int
+    reason: str = ""
+    by: str = ""
+
+
 class ProbeRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="probe_requested"):
     """The paper order of `mytrading doctor`, at a paper venue only: a limit buy far from the market, or its end."""
 
@@ -172,7 +182,7 @@ class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 ControlMessage = (
     TradingState | StrategySwitch | WithdrawRequested | ModeCleared | ProbeRequested | ResolveRequested
     | ClaimRequested | FlattenRequested | CancelRequested | ModifyRequested | HistoryAccepted
-    | SettleRequested | AdjustRequested | RebuildRequested
+    | SettleRequested | AdjustRequested | RebuildRequested | DayConfirmed
 )  # fmt: skip
 
 
@@ -264,6 +274,15 @@ class EntriesClosed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     daemon: str
     reasons: dict[str, str] = {}
+
+
+class DayTraded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_traded"):
+    """Exchanges of which a price of `day` (ISO) was seen traded, in a year without listed holidays: a level, sent with
+    each heartbeat of the feed and when it changes. `exchanges` names for each the instrument that shows it."""
+
+    daemon: str
+    day: str
+    exchanges: dict[str, str] = {}
 
 
 class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_budget"):
@@ -542,5 +561,5 @@ class FeedReport(msgspec.Struct, frozen=True, kw_only=True, tag="feed_report"):
 
 StatusMessage = (
     Heartbeat | ClockTick | Alert | WantInstruments | BarGaps | EntriesClosed | CallBudget | StepDone | RiskPicture
-    | OrderTrial | OrderTrialResult | FeedReportAsked | FeedReport
+    | OrderTrial | OrderTrialResult | FeedReportAsked | FeedReport | DayTraded
 )  # fmt: skip

@@ -176,6 +176,13 @@ class HistoryAcceptTaken(msgspec.Struct, frozen=True, kw_only=True, omit_default
     day: str
 
 
+class DayConfirmTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_confirm_taken"):
+    """Reply to a command that says which exchanges trade today: it is journaled, for its day."""
+
+    exchanges: tuple[str, ...]
+    day: str
+
+
 class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_trial_answer"):
     """Risk's judgement of a trial order; None: it has not answered yet, or does not run."""
 
@@ -185,7 +192,7 @@ class OrderTrialAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 OpsReply = (
     JsonReply | ErrorReply | LevelSet | SwitchSet | EntriesWithdrawn | PaperOrderTaken | OrderRequestTaken
     | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted | OrderTrialAnswer
-    | AlertSeen | ContractsTaken | HistoryAcceptTaken | SettlementTaken
+    | AlertSeen | ContractsTaken | HistoryAcceptTaken | SettlementTaken | DayConfirmTaken
 )  # fmt: skip
 
 
@@ -361,6 +368,13 @@ class HistoryAcceptCommand(Command[HistoryAcceptTaken], frozen=True, kw_only=Tru
     reason: str = ""
 
 
+class DayConfirmCommand(Command[DayConfirmTaken], frozen=True, kw_only=True, tag="day_confirm"):
+    """Exchanges trade today, though nobody has listed the year's holidays: entries there are allowed, for today."""
+
+    exchanges: tuple[str, ...]
+    reason: str = ""
+
+
 class WithdrawCommand(Command[EntriesWithdrawn], frozen=True, kw_only=True, tag="withdraw"):
     """Cancel all resting entries; `stopping`: the run, which is being stopped, enters nothing any more either."""
 
@@ -507,7 +521,7 @@ OperatorCommand = (
     HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
     | ResolveCommand | ClaimCommand | CloseCommand | CloseRunCommand | FlattenCommand | AcknowledgeCommand
     | AcceptContractsCommand
-    | HistoryAcceptCommand | SettleCommand | AdjustCommand | RebuildCommand
+    | HistoryAcceptCommand | SettleCommand | AdjustCommand | RebuildCommand | DayConfirmCommand
 )  # fmt: skip
 OpsRequest = (
     StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery

@@ -405,8 +405,9 @@ class OrderBench:
     ) -> None:
         self.limits = limits or OmsLimits()
         self.session_open = True
+        self.provisional = False
         self.squares_off_ns = 0
-        self.machine = OrderMachine(self.limits, self._is_open, self._squares_off)
+        self.machine = OrderMachine(self.limits, self._is_open, self._squares_off, self._is_provisional)
         self.broker = FakeBroker(names_filled=names_filled, tags=tags, **broker)
         self.journal: list[Any] = []
         self.calls: list[OpenCall] = []
@@ -424,6 +425,9 @@ class OrderBench:
 
     def _is_open(self, _exchange: str, _now: int) -> bool:
         return self.session_open
+
+    def _is_provisional(self, _exchange: str, _now: int) -> bool:
+        return self.provisional
 
     def _squares_off(self, _exchange: str, _now: int) -> int:
         return self.squares_off_ns
@@ -577,7 +581,7 @@ class OrderBench:
 
     def replayed(self) -> OrderMachine:
         """A machine built from the journal alone."""
-        machine = OrderMachine(self.limits, self._is_open, self._squares_off)
+        machine = OrderMachine(self.limits, self._is_open, self._squares_off, self._is_provisional)
         for row in self.journal:
             machine.apply(row)
         return machine
@@ -600,7 +604,7 @@ class OrderBench:
         """The router opens a later day (ISO date) with what it carries into it."""
         self._commit(self.machine.expire_day(self.now, day))
         opened = self.machine.snapshot(day)
-        self.machine = OrderMachine(self.limits, self._is_open, self._squares_off)
+        self.machine = OrderMachine(self.limits, self._is_open, self._squares_off, self._is_provisional)
         self.machine.apply(opened)
         self.journal = [opened]
         self.see_mode()

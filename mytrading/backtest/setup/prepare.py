@@ -49,6 +49,7 @@ from mytrading.config.validation import build_section, declarations
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.empty_years import past_year_notes
 from mytrading.core.engine.leg_strategy import leg_strategy
 from mytrading.core.instruments.contract_specs import ContractFacts, first_lot
 from mytrading.core.instruments.symbology import parse_symbol, split_id
@@ -454,10 +455,21 @@ def _in_session(spec: Spec, session: str, notes: list[str]) -> Spec:
                 f"{count} bars of {name} lie outside trading hours, the first at {first}; no order is made there "
                 "(--session data trades them too)"
             )
+    notes += _provisional_notes(spec)
     for columns in spec.data:
         notes += describe_stamps(columns, spec.calendar)
         notes += describe_holes(columns, spec.calendar)
     return spec
+
+
+def _provisional_notes(spec: Spec) -> list[str]:
+    """Notes on years of the data whose holidays nobody has listed."""
+    bars = [columns.start_ns for columns in spec.data if len(columns)]
+    names = [columns.instrument.partition(":")[0] for columns in spec.data]
+    if not bars:
+        return []
+    first, last = min(int(each[0]) for each in bars), max(int(each[-1]) for each in bars)
+    return past_year_notes(spec.calendar, names, ist_date(first), ist_date(last))
 
 
 def _every_day(spec: Spec) -> Calendar:

@@ -103,7 +103,7 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
 
     server, session = ("server",), ("broker session",)
     checks: Checks = (
-        ("disk", (), probes.check_disk), ("ports", (), probes.check_ports),
+        ("disk", (), probes.check_disk), ("calendar", (), probes.check_calendar), ("ports", (), probes.check_ports),
         ("permissions", (), probes.check_permissions), ("server", (), probes.check_server),
         ("clock skew", server, probes.check_clock_skew), ("key", server, probes.check_api_key),
         ("broker session", ("key",), probes.check_broker_session), ("broker", session, broker_checks.check_broker),
@@ -117,7 +117,7 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
     return {check[0]: check for check in checks}
 
 
-_LOCAL = ("disk", "ports", "permissions")
+_LOCAL = ("disk", "calendar", "ports", "permissions")
 _SERVER = ("server", "clock skew", "key", "broker session", "broker", "left orders")
 _QUICK = (*_LOCAL, *_SERVER, "mode")
 """Checks of `up`: some milliseconds against a server that answers."""

@@ -39,7 +39,9 @@ from mytrading.cli.shell.output import daemon_figures
 from mytrading.cli.shell.target import load_contract_facts
 from mytrading.config.accounts import FILE as ACCOUNTS
 from mytrading.config.key_vault import key_environment, key_file
+from mytrading.config.problems import ConfigurationError
 from mytrading.core.bars.gaps import measure_completeness
+from mytrading.core.calendar.empty_years import empty_year_notes
 from mytrading.core.instruments.master_contract import instruments_needed
 from mytrading.core.instruments.symbology import split_id
 from mytrading.core.instruments.table_checks import TableCheck
@@ -74,6 +76,19 @@ def check_disk(context: CheckContext) -> Finding:
     if free < least:
         return failed(text, cure)
     return warning(text, cure) if free < 2 * least else ok(text)
+
+
+def check_calendar(context: CheckContext) -> Finding:
+    """Check that somebody has listed the holidays of this year, and from December on of the next."""
+    today = ist_date(context.now)
+    try:
+        notes = empty_year_notes(context.calendar, today)
+    except ConfigurationError as error:
+        return failed(str(error), "mend the file; meanwhile daemons go on by what they accepted last, if they did")
+    years = " and ".join(str(year) for year in ((today.year, today.year + 1) if today.month == 12 else (today.year,)))
+    if not notes:
+        return ok(f"config/calendar.toml lists holidays of {years}")
+    return warning("; ".join(notes), "until then `mytrading calendar` says which days and expiries are provisional")
 
 
 def check_ports(context: CheckContext) -> Finding:

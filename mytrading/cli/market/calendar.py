@@ -1,6 +1,7 @@
-"""`mytrading calendar [DATE]`: sessions, holidays and expiries; `calendar write` adds a year's holidays to the file.
+"""`mytrading calendar [DATE]`: sessions, holidays and expiries; `calendar write` adds a year's holidays to the file;
+`calendar confirm` says for a day of a year without any that exchanges trade.
 
-All but `--source openalgo` and `--check` read files alone, and work while no stack runs.
+All but `confirm`, `--source openalgo` and `--check` read files alone, and work while no stack runs.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import typer
 from typer.core import TyperGroup
 
-from mytrading.cli.shell.failures import ERROR, USAGE, Failure, exit_on_errors, fail, project_folder
-from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_note, print_rows
+from mytrading.cli.shell.failures import ERROR, USAGE, Failure, exit_on_errors, fail, find_stack, project_folder
+from mytrading.cli.shell.options import AsJson, Profile, Reason, RequestId
+from mytrading.cli.shell.output import print_json, print_note, print_notes, print_result, print_rows
+from mytrading.core.calendar.empty_years import PROVISIONAL, empty_year_notes
 from mytrading.core.time import IST, SECOND, format_ist, ist_date
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 SHOW = "show"
 _CHECK_HELP = "Compare with both sources without a change; exit 1 if they differ, another code if a source fails."
+_CONFIRM_HELP = "Exchanges that trade today, e.g. NSE MCX; those with the same holidays follow."
 MAIN = ("NSE", "BSE", "NFO", "BFO", "CDS", "MCX")
 
 
@@ -37,7 +41,7 @@ class _ShowFirst(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-_HELP = "When exchanges trade: `calendar [DATE]`; `calendar write` adds a year's holidays."
+_HELP = "When exchanges trade: `calendar [DATE]`; `write` adds a year's holidays, `confirm` says that a day is none."
 app = typer.Typer(cls=_ShowFirst, help=_HELP)
 
 
@@ -64,10 +68,12 @@ def show(
             expiries = expiry_report(calendar, load_contract_facts(home), day)
         except ValueError as error:
             fail(USAGE, f"DATE: config/calendar.toml says nothing of {day}: {error}")
+    notes = list(dict.fromkeys((*empty_year_notes(calendar, day), *empty_year_notes(calendar, _today(profile)))))
     if as_json:
         print_json({"date": day.isoformat(), "weekday": WEEKDAYS[day.weekday()], "exchanges": rows,
-                    "expiries": expiries})  # fmt: skip
+                    "expiries": expiries, "notes": notes})  # fmt: skip
         return
+    print_notes(notes)
     print(
         f"{WEEKDAYS[day.weekday()]} {day.isoformat()}"
         + ("" if when and "T" not in when else format_ist(moment, " %H:%M"))
@@ -79,7 +85,13 @@ def show(
     ]  # fmt: skip
     print_rows(shown, ("exchange", "state", "session", "why", "next"), False, "")
     print()
+    expiries = [{**row, **{name: _marked(row, name) for name in ("weekly", "monthly")}} for row in expiries]
     print_rows(expiries, ("underlying", "weekly", "monthly", "today", "moved"), False, "no contracts")
+
+
+def _marked(row: dict[str, Any], name: str) -> str:
+    """An expiry, called provisional where it is counted from a year without holidays."""
+    return f"{row[name]} ({PROVISIONAL})" if row[name] in row["provisional"] else str(row[name])
 
 
 def _hours(session: dict[str, str] | None) -> str:
@@ -142,6 +154,24 @@ def write(
         raise typer.Exit(failure.code)
 
 
+@app.command()
+def confirm(
+    exchanges: list[str] = typer.Argument(..., metavar="EXCHANGE...", help=_CONFIRM_HELP),  # noqa: B008
+    reason: Reason = "",
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Say that exchanges trade today, in a year without listed holidays: entries go for this day. Audited."""
+    from mytrading.messages.ops import DayConfirmCommand
+
+    with find_stack(profile) as found:
+        command = DayConfirmCommand(request_id=request, exchanges=tuple(exchanges), reason=reason)
+        taken = found.ask(command)
+    text = f"entries on {', '.join(taken.exchanges)} are allowed on {taken.day}"
+    print_result(msgspec.to_builtins(taken), as_json, text)
+
+
 def _other_hours(calendar: Calendar, profile: str) -> list[str]:
     """Sessions of the next trading day that differ at the server, as text."""
     from mytrading.adapters.openalgo.endpoints import timings
@@ -200,6 +230,12 @@ def _write(path: Path, days: dict[date, str]) -> None:
     temporary.write_text(text, encoding="utf-8")
     temporary.chmod(path.stat().st_mode & 0o777)
     temporary.replace(path)
+
+
+def _today(profile: str) -> date:
+    from mytrading.cli.shell.target import market_now
+
+    return ist_date(market_now(profile))
 
 
 def _moment(text: str, profile: str) -> int:

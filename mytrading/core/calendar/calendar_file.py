@@ -17,7 +17,9 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WORKING_WEEK = frozenset(range(5))
 _SPECIAL_KEYS = ("date", "exchanges", "open", "close", "name")
 _EXCHANGE_KEYS = ("like", "holidays", "sessions")
-_TOP_KEYS = ("exchanges", "holidays", "special")
+_FIXED_KEYS = ("day", "from", "lists", "name")
+_TOP_KEYS = ("exchanges", "holidays", "special", "fixed")
+_A_LEAP_YEAR = 2000
 _HOLIDAY_LINE = re.compile(r"(\d{4}-\d{2}-\d{2})\s*=")
 
 
@@ -50,12 +52,50 @@ class SpecialHours:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedHoliday:
+    """A holiday of the same month and day in each year, from the day `since` on."""
+
+    month: int
+    day: int
+    since: date
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HolidayList:
+    """One list of holidays: the years that it says anything of, and what stands in for it in all others."""
+
+    name: str
+    years: frozenset[int]
+    fixed: tuple[FixedHoliday, ...]
+
+    def stand_in(self, day: date) -> str:
+        """Return the name of the fixed holiday that stands on a day of an empty year; "" without one."""
+        if day.year in self.years:
+            return ""
+        mine = (one.name for one in self.fixed if (one.month, one.day) == (day.month, day.day) and one.since <= day)
+        return next(mine, "")
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeSpec:
-    """One exchange: dated hours (oldest first), holidays and special days."""
+    """One exchange: dated hours (oldest first), listed holidays by day, the lists that name them, and special days."""
 
     sessions: tuple[Hours, ...]
     holidays: Mapping[date, str]
     special: Mapping[date, SpecialHours]
+    lists: tuple[HolidayList, ...] = ()
+
+    def holiday(self, day: date) -> str:
+        """Return the name of the holiday on a day, provisional ones marked as such; "" if it is none."""
+        if name := self.holidays.get(day):
+            return name
+        name = next((found for one in self.lists if (found := one.stand_in(day))), "")
+        return f"{name} (provisional)" if name else ""
+
+    def empty_lists(self, year: int) -> tuple[str, ...]:
+        """Return the names of the lists without any day of a year."""
+        return tuple(one.name for one in self.lists if year not in one.years)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +142,14 @@ class _Reader:
             self.report(key, found, "a date like 2026-08-03")
             return date.min
 
+    def month_day(self, key: str, found: object) -> date:
+        """The month and day of a text like 01-26, in a leap year."""
+        try:
+            return date.fromisoformat(f"{_A_LEAP_YEAR}-{found}")
+        except ValueError:
+            self.report(key, found, "a month and day like 01-26")
+            return date.min
+
     def clock(self, key: str, found: object) -> time:
         if isinstance(found, time):
             return found
@@ -122,7 +170,8 @@ def read_calendar(parsed: Mapping[str, object], source: str) -> CalendarSpec:
         days = reader.table(f"holidays.{name}", found)
         holidays[name] = {reader.day(f"holidays.{name}.{day}", day): str(reason) for day, reason in days.items()}
     special = _read_special(reader, parsed.get("special", []), tables)
-    exchanges = {name: _read_exchange(reader, name, tables, holidays, special) for name in tables}
+    lists = _read_lists(reader, parsed.get("fixed", []), holidays)
+    exchanges = {name: _read_exchange(reader, name, tables, holidays, special, lists) for name in tables}
     if not exchanges and not reader.problems:
         reader.report("exchanges", None, "at least one table like [exchanges.NSE] with sessions")
     if reader.problems:
@@ -136,6 +185,7 @@ def _read_exchange(
     tables: Mapping[str, object],
     holidays: Mapping[str, Mapping[date, str]],
     special: Mapping[str, Mapping[date, SpecialHours]],
+    lists: Mapping[str, HolidayList],
 ) -> ExchangeSpec:
     key = f"exchanges.{name}"
     own = reader.table(key, tables[name])
@@ -155,7 +205,29 @@ def _read_exchange(
         sessions=tuple(sorted(hours, key=lambda entry: entry.since)),
         holidays={day: reason for listed in names for day, reason in holidays[listed].items()},
         special={**special.get(str(like), {}), **special.get(name, {})},
+        lists=tuple(lists[listed] for listed in names),
     )
+
+
+def _read_lists(reader: _Reader, found: object, holidays: Mapping[str, Mapping[date, str]]) -> dict[str, HolidayList]:
+    """Return what is said of each list: its years, and the fixed holidays that stand in for it elsewhere."""
+    fixed: dict[str, list[FixedHoliday]] = {name: [] for name in holidays}
+    for row in reader.rows("fixed", found):
+        reader.known_keys("fixed", row, _FIXED_KEYS)
+        day = reader.month_day("fixed.day", row.get("day"))
+        one = FixedHoliday(
+            day.month, day.day, reader.day("fixed.from", row.get("from")), str(row.get("name", "holiday"))
+        )
+        names = row.get("lists")
+        if not isinstance(names, list) or not names or any(name not in holidays for name in names):
+            reader.report("fixed.lists", names, f"a list of holiday lists of this file: {', '.join(holidays)}")
+            continue
+        for name in names:
+            fixed[name].append(one)
+    return {
+        name: HolidayList(name, frozenset(day.year for day in days), tuple(fixed[name]))
+        for name, days in holidays.items()
+    }
 
 
 def _read_hours(reader: _Reader, key: str, row: Mapping[str, object]) -> Hours:

@@ -41,6 +41,7 @@ class Calendar:
     def __init__(self, spec: CalendarSpec) -> None:
         self._spec = spec
         self._cache: dict[tuple[str, int], Session | None] = {}
+        self._provisional: dict[tuple[str, int], bool] = {}
         self._day: tuple[int, date] = (0, ist_date(0))
         self.edition = 0
         """Counts how often another calendar was taken over; what is derived from this one is stale after that."""
@@ -54,6 +55,7 @@ class Calendar:
         """Take over another calendar's sessions and holidays in place, and increment `edition`."""
         self._spec = other._spec
         self._cache.clear()
+        self._provisional.clear()
         self.edition += 1
 
     @property
@@ -92,8 +94,30 @@ class Calendar:
         return self.session(exchange, day) is not None
 
     def holiday_name(self, exchange: str, day: date) -> str:
-        """Return the name of the holiday on `day`; "" if it is no listed holiday."""
-        return self._exchange(exchange).holidays.get(day, "")
+        """Return the name of the holiday on `day`, "Name (provisional)" if it stands in an empty year; else ""."""
+        return self._exchange(exchange).holiday(day)
+
+    def is_provisional(self, exchange: str, day: date) -> bool:
+        """True if nobody has said which days of its year are holidays: a list of the exchange has none of that year.
+        What is derived from such a day, an expiry too, may be wrong."""
+        key = (exchange, day.year)
+        if (known := self._provisional.get(key)) is None:
+            known = self._provisional[key] = bool(self._exchange(exchange).empty_lists(day.year))
+        return known
+
+    def empty_lists(self, year: int) -> dict[str, tuple[str, ...]]:
+        """Return the holiday lists without any day of `year`, and the exchanges of each, in the file's order."""
+        found: dict[str, list[str]] = {}
+        for name, exchange in self._spec.exchanges.items():
+            for empty in exchange.empty_lists(year):
+                found.setdefault(empty, []).append(name)
+        return {empty: tuple(names) for empty, names in found.items()}
+
+    def sharing_holidays(self, exchange: str) -> tuple[str, ...]:
+        """Return the exchanges that trade whenever `exchange` does, by the lists: theirs are all among its own."""
+        mine = {one.name for one in self._exchange(exchange).lists}
+        every = self._spec.exchanges.items()
+        return tuple(name for name, other in every if mine.issuperset(one.name for one in other.lists))
 
     def holidays(self, exchange: str) -> dict[date, str]:
         """Return the names of all listed holidays of the exchange by date."""
@@ -156,7 +180,7 @@ def _find_session(exchange: ExchangeSpec, day: date) -> Session | None:
     if (special := exchange.special.get(day)) is not None:
         closes = to_ns(day, special.close)
         return Session(to_ns(day, special.open), closes, closes, special.name)
-    if day in exchange.holidays:
+    if exchange.holiday(day):
         return None
     begun = exchange.sessions[: bisect_right(exchange.sessions, day, key=lambda hours: hours.since)]
     hours = next((hours for hours in reversed(begun) if day.weekday() in hours.weekdays), None)

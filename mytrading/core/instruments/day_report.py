@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from mytrading.core.calendar import Calendar, Session
+from mytrading.core.calendar.empty_years import PROVISIONAL
 from mytrading.core.instruments.contract_specs import (
     ContractFacts,
     DatedWeekday,
@@ -45,6 +46,7 @@ def _exchange(calendar: Calendar, name: str, ns: int) -> dict[str, Any]:
         "why": _why(calendar, name, session, ns),
         "session": _session(session),
         "next_session": _session(following),
+        "provisional": calendar.is_provisional(name, day),
         "listed_until": calendar.listed_until(name).isoformat(),
     }
 
@@ -57,7 +59,8 @@ def _why(calendar: Calendar, name: str, session: Session | None, ns: int) -> str
     if ns < session.open_ns:
         return "not open yet"
     if ns < session.close_ns:
-        return session.name
+        doubt = f"{PROVISIONAL}: no holiday of {day.year} is listed" if calendar.is_provisional(name, day) else ""
+        return session.name or doubt
     return "closing auction" if ns < session.final_ns else "closed for the day"
 
 
@@ -85,6 +88,11 @@ def _expiries(calendar: Calendar, name: str, facts: Underlying, day: date) -> di
         "weekly": weekly.isoformat() if weekly is not None else "",
         "monthly": monthly.isoformat() if monthly is not None else "",
         "today": day in (weekly, monthly),
+        "provisional": [
+            found.isoformat()
+            for found in (weekly, monthly)
+            if found is not None and calendar.is_provisional(facts.traded_on, found)
+        ],
         "moved": [
             found.isoformat()
             for found, dated in ((weekly, facts.weekly), (monthly, facts.monthly))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.empty_years import PROVISIONAL
 from mytrading.core.calendar.expiries import NoSuchExpiry, select_expiry
 from mytrading.core.instruments.contract_specs import (
     ContractFacts,
@@ -181,7 +182,7 @@ def _missed(
         for right in (InstrumentKind.CE, InstrumentKind.PE)
     ]
     return [
-        _miss(name, rule, found, wanted, known)
+        _miss(name, rule, found, wanted, known, provisional=calendar.is_provisional(known.traded_on, wanted))
         for rule, wanted in _expected_expiries(calendar, known, day).items()
         if (found := next((one for listed in lists if _is_other(rule, one := _selected(rule, listed), wanted)), ""))
     ]
@@ -215,12 +216,15 @@ def _is_other(rule: ExpiryRule, found: str, wanted: date) -> bool:
     return days > MOVED_DAYS or (rule in (ExpiryRule.MONTHLY, ExpiryRule.NEXT_MONTHLY) and days < -MOVED_DAYS)
 
 
-def _miss(name: str, rule: ExpiryRule, found: str, wanted: date, known: Underlying) -> InstrumentRefusal:
+def _miss(
+    name: str, rule: ExpiryRule, found: str, wanted: date, known: Underlying, *, provisional: bool
+) -> InstrumentRefusal:
     days = "/".join(str(rows[-1].weekday) if rows else "-" for rows in (known.weekly, known.monthly))
+    doubt = f" ({PROVISIONAL})" if provisional else ""
     text = (
-        f"options of {name} by expiry {rule.value}: {wanted} was expected by config/instruments.toml, by the server's "
-        f"list it would be {found}; entries by that rule wait; where the server is right, `mytrading instruments "
-        f"accept {name}`"
+        f"options of {name} by expiry {rule.value}: {wanted}{doubt} was expected by config/instruments.toml, by "
+        f"the server's list it would be {found}; entries by that rule wait; where the server is right, `mytrading "
+        f"instruments accept {name}`"
     )
     return InstrumentRefusal(
         name, text, contracts_only=True, rules=(rule.value,), key=f"no {rule.value}, table weekdays {days}"

@@ -19,6 +19,8 @@ from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.order_evidence import Ambiguous, Contradicted, PendingEnd
 from mytrading.messages.orders import Order, Protection
 
+DAY_UNPROVEN = "DAY_UNPROVEN"
+"""The alert that stops and exits of an exchange wait on a provisional day of which no price was seen traded."""
 IsActive = Callable[[State, str], bool]
 
 
@@ -33,6 +35,8 @@ class Unguarded(NamedTuple):
     """Reason that risk is away."""
     stops: Sequence[str] = ()
     """Stops that risk holds meanwhile."""
+    unproven: Mapping[str, str] = {}
+    """By exchange, what waits on a provisional day of which no price was seen traded."""
 
 
 def active_alerts(
@@ -50,6 +54,8 @@ def active_alerts(
         why = unguarded.complaints[unguarded.exposed[-1]] if unguarded.exposed else ""
         text = f"{why}: resting entries are cancelled, stops stay; see `mytrading status`" if why else ""
         active["ENTRIES_UNGUARDED", "router"] = ActiveAlert(Severity.CRITICAL, text)
+    for exchange, text in unguarded.unproven.items():
+        active[DAY_UNPROVEN, exchange] = ActiveAlert(Severity.CRITICAL, text)
     if unguarded.stops:
         held = ", ".join(unguarded.stops)
         text = f"{unguarded.risk}, and it holds the stop of {held}; nothing guards them, see `mytrading status`"
@@ -109,7 +115,7 @@ DECIDED_ALERTS: dict[str, IsActive] = {
 }
 """State alerts that decisions raise, each with whether the one about a subject is active; WRONG_MODE needs none, as the
 state has its text."""
-STATE_ALERTS = frozenset((*C, "SERVER_BUSY", "ENTRIES_UNGUARDED", ENGINE_STOP_BLIND))
+STATE_ALERTS = frozenset((*C, "SERVER_BUSY", "ENTRIES_UNGUARDED", ENGINE_STOP_BLIND, DAY_UNPROVEN))
 """Codes of the alerts that last exactly as long as they are among the active ones."""
 BY_OPERATOR = frozenset({C.WRONG_MODE})
 """Codes of the alerts that an operator ends."""

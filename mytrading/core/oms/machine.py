@@ -14,6 +14,7 @@ from mytrading.core.oms import housekeeping, operator_requests, settlements
 from mytrading.core.oms.active_alerts import Unguarded, active_alerts
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
+from mytrading.core.oms.exits.unproven_days import unproven_days
 from mytrading.core.oms.placing import dispatch, entries
 from mytrading.core.oms.reconcile import (
     broker_books,
@@ -24,7 +25,14 @@ from mytrading.core.oms.reconcile import (
     order_identity,
     order_updates,
 )
-from mytrading.core.oms.state.decision import ALWAYS_OPEN, NEVER_SQUARES_OFF, IsOpen, OrderDecision, SquaresOff
+from mytrading.core.oms.state.decision import (
+    ALWAYS_OPEN,
+    NEVER_PROVISIONAL,
+    NEVER_SQUARES_OFF,
+    IsOpen,
+    OrderDecision,
+    SquaresOff,
+)
 from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
@@ -49,10 +57,10 @@ class OrderMachine:
 
     def __init__(
         self, limits: OmsLimits | None = None, is_open: IsOpen = ALWAYS_OPEN,
-        squares_off: SquaresOff = NEVER_SQUARES_OFF,
+        squares_off: SquaresOff = NEVER_SQUARES_OFF, is_provisional: IsOpen = NEVER_PROVISIONAL,
     ) -> None:  # fmt: skip
         self.limits = limits or OmsLimits()
-        self._is_open, self._squares_off = is_open, squares_off
+        self._is_open, self._squares_off, self._is_provisional = is_open, squares_off, is_provisional
         self.state = State()
         self.set_machine_time = self.state.advance_machine_time
         """Moves machine time (ns) on; it never goes back."""
@@ -91,7 +99,7 @@ class OrderMachine:
 
     def _follow(self, handler: Handler, message: Any, now: int) -> tuple[Any, ...]:
         state = self.state
-        oms = OrderDecision(state, self.limits, now, self._is_open, self._squares_off)
+        oms = OrderDecision(state, self.limits, now, self._is_open, self._squares_off, self._is_provisional)
         handler(oms, message)
         if oms.rows or type(message) is TimerFired:
             if state.open_flattens:
@@ -180,6 +188,12 @@ class OrderMachine:
     ) -> dict[Subject, ActiveAlert]:
         """Return the alerts active now, by code and subject; see `core/oms/active_alerts`."""
         return active_alerts(self.state, raised, unguarded, busy)
+
+    def unproven_days(self, now: int) -> dict[str, str]:
+        """Return by exchange what waits at market `now` for a price of a provisional day; see `exits/unproven_days`."""
+        return unproven_days(
+            OrderDecision(self.state, self.limits, now, self._is_open, self._squares_off, self._is_provisional)
+        )
 
     def describe_unsettled(self) -> str:
         """Describe the first unsettled order (resting is settled), exit or book difference; empty if none."""

@@ -15,7 +15,7 @@ from mytrading.core.risk.exits.passed_stops import MAY_HAVE_TRIGGERED, STOP_FAIL
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.limits.limits import PROFIT_UNKNOWN
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.pretrade.readiness import absent_holdings
+from mytrading.core.risk.pretrade.readiness import absent_holdings, provisional_day
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
 from mytrading.core.risk.rollover.rollover import CODE as ROLL_OVER
 from mytrading.core.risk.runs.run_events import STRATEGY_RISK
@@ -38,6 +38,8 @@ BROKER_REFUSED, STOPS_IN_ENGINE = "BROKER_REFUSED", "STOPS_IN_ENGINE"
 """The account's broker gets no entries, or (by its nature, or accepted by the operator) none of the stops."""
 ACCOUNT_ABSENT = "ACCOUNT_ABSENT"
 """An account that this run does not have holds something of ours: no stop of it is placed, no exit can go."""
+DAY_PROVISIONAL = "DAY_PROVISIONAL"
+"""The alert that entries wait for an operator's word, in a year whose holidays nobody has listed."""
 NO_PRICE = "NO_PRICE"
 """What is held has no price that could be one, and its book says none either."""
 NO_PRICE_NS = 10 * SECOND
@@ -50,7 +52,8 @@ STATE_ALERTS = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, PROFIT_UNKNOWN, ENGINE_STOP_BLIND, LIMIT_NEAR, UNBOUND,
     LATE, MISSED, COVER_LOST, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, KILL_FILE, STRATEGY_RISK,
     corporate_actions.CODE, corporate_actions.CONTRACT_CODE,
-    MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, NO_PRICE, ACCOUNT_ABSENT, *(kind.value for kind in LimitKind),
+    MAY_HAVE_TRIGGERED, BROKER_REFUSED, STOPS_IN_ENGINE, NO_PRICE, ACCOUNT_ABSENT, DAY_PROVISIONAL,
+    *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
 BY_OPERATOR = frozenset({KILL_FILE})
@@ -89,7 +92,7 @@ def active_alerts(
         active[MAY_HAVE_TRIGGERED, order] = ActiveAlert(Severity.CRITICAL, text, once=True)
     for leg in bare_legs(state):
         active[COVER_LOST, bare_leg_subject(leg)] = ActiveAlert(Severity.CRITICAL, bare_leg_text(leg))
-    active |= _of_brokers(state) | _of_prices(state, now)
+    active |= _of_brokers(state) | _of_prices(state, now) | _of_days(state, now)
     kill, today = state.trading.get(KILL), ist_date(now)
     if kill is not None and kill.level is not TradingLevel.NORMAL:
         text = f"{kill.reason} (by {kill.by}): no entries until it is removed, `mytrading kill --remove`"
@@ -116,6 +119,19 @@ def _of_brokers(state: RiskState) -> dict[Subject, ActiveAlert]:
             "anything; name the account again and start, or close it at the broker and `mytrading positions settle`"
         )
         found[ACCOUNT_ABSENT, account] = ActiveAlert(Severity.CRITICAL, text)
+    return found
+
+
+def _of_days(state: RiskState, now: int) -> dict[Subject, ActiveAlert]:
+    """Return a warning for each exchange in session that a strategy watches and whose entries wait for a word."""
+    environment = state.environment
+    watched = sorted({symbol.partition(":")[0] for run in environment.strategies.values() for symbol in run.symbols})
+    found = {}
+    for exchange in watched:
+        why = provisional_day(state, exchange, now) if environment.is_open(exchange, now) else ""
+        if why:
+            text = f"{why}: entries wait; if it trades, `mytrading calendar confirm {exchange}` lets them go today"
+            found[DAY_PROVISIONAL, exchange] = ActiveAlert(Severity.WARNING, text)
     return found
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from mytrading.adapters.openalgo.ws.connection import SocketEvent, SocketFrame
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import TapeWriter
+from mytrading.core.feed.day_proof import DayProof
 from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import PriceCheck
@@ -67,6 +68,7 @@ class DataManager(Daemon):
         self.sources = config.quote_accounts
         self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake, config.brokers)
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
+        self.day_proof = DayProof(self.calendar)
         self.price_proof = PriceProof(int(config.risk.stale_quote_seconds * SECOND), rules.validation)
         self.demand = InstrumentDemand(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
         self.health = FeedHealth(self.calendar, StalenessLimits.of(config.risk.stale_quote_seconds))
@@ -121,7 +123,7 @@ class DataManager(Daemon):
         self.open_interest = OpenInterestReader(self.sources)
         self.intake = QuoteIntake(
             self.connections, self.health, self.price_check, self.bars, self.publisher, self.open_interest,
-            self.lock_step, self.price_proof,
+            self.lock_step, self.price_proof, self.day_proof,
         )  # fmt: skip
         self.subscriptions = SubscriptionManager(
             self.demand, self.connections, self.health, self.bars, self.intake, clock, problems,
@@ -223,6 +225,9 @@ class DataManager(Daemon):
         now = self.clock.now()
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
         self.status.send(CLOCK_TOPIC, tick)
+        self.day_proof.follow(now)
+        if (proven := self.day_proof.news()) is not None:
+            self.status.send(self.name, proven)
         if self.lock_step:
             self.steps.repeat_missed_steps(machine_ns)
         else:
@@ -282,9 +287,11 @@ class DataManager(Daemon):
         return self.steps.lock_step_progress(waits)
 
     def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
-        """Publish bar gaps and closed entries with each heartbeat."""
+        """Publish bar gaps, closed entries and the exchanges that trade today with each heartbeat."""
         self.bars.report_gaps()
         self.rest_prices.report()
+        if (proven := self.day_proof.level()) is not None:
+            self.status.send(self.name, proven)
 
     def ready(self) -> bool:
         """True if the active source serves and ticks, with history and instruments loaded; else says why in `notes`."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, Tick, depth_of
+from mytrading.core.feed.day_proof import REST, DayProof
 from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.feed.price_proof import PriceProof
 from mytrading.core.feed.quote_checks import Conflator, PriceCheck, QuoteVerdict
@@ -153,6 +154,7 @@ class QuoteIntake:
         open_interest: OpenInterestReader,
         lock_step: bool,
         proof: PriceProof | None = None,
+        day_proof: DayProof | None = None,
     ) -> None:
         self._connections = connections
         self._health = health
@@ -163,6 +165,7 @@ class QuoteIntake:
         self._lock_step = lock_step
         self._traits, self._ticked = health.traits, health.ticked
         self._proof = proof or PriceProof(0)
+        self._day_proof = day_proof
         self._judge, self._offer, self._add_interest = check.judge, publisher.offer, open_interest.add_interest
         self.quotes = self.from_rest = 0
         self.frames: dict[str, Quote] = {}
@@ -204,6 +207,8 @@ class QuoteIntake:
             found.believe()
             self._ticked(instrument, quote.market_ns, quote.received_ns)
             self._proof.believe(quote)
+            if (days := self._day_proof) is not None and days.waits:
+                days.on_frame(frame, tick.mode, frame.market_ns, connection.rules.feed)
             if traits.is_contract and quote.open_interest is None:
                 quote = self._add_interest(quote)
             if found.recounts:
@@ -259,7 +264,8 @@ class QuoteIntake:
         self, answer: RestAnswer, market_ns: int, add_to_bars: Callable[[Quote], object] | None = None
     ) -> list[str]:
         offered = []
-        closes = self._connections.all[answer.rank].rules.feed.rest_previous_close
+        rules, days = self._connections.all[answer.rank].rules.feed, self._day_proof
+        closes = rules.rest_previous_close
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
             if not closes:
@@ -270,6 +276,8 @@ class QuoteIntake:
                 offered.append(instrument)
                 self._ticked(instrument, market_ns, answer.received_ns)
                 self._proof.believe(quote)
+                if days is not None and days.waits:
+                    days.on_frame(quote, REST, market_ns, rules)
                 if add_to_bars is not None:
                     add_to_bars(quote)
                 self._offer(quote)

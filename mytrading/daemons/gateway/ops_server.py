@@ -13,7 +13,14 @@ from typing import Any
 
 import msgspec
 
-from mytrading.daemons.gateway import book_queries, list_pages, operator_requests, settlement_requests, stack_queries
+from mytrading.daemons.gateway import (
+    book_queries,
+    day_requests,
+    list_pages,
+    operator_requests,
+    settlement_requests,
+    stack_queries,
+)
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import ops
 from mytrading.messages.codec import UNREADABLE, encode_body
@@ -51,6 +58,7 @@ COMMANDS: dict[type, Callable[[RequestContext, Any], Decided]] = {
     ops.AcknowledgeCommand: operator_requests.acknowledge,
     ops.AcceptContractsCommand: operator_requests.accept_contracts,
     ops.HistoryAcceptCommand: operator_requests.accept_history,
+    ops.DayConfirmCommand: day_requests.confirm_day,
     ops.PaperOrderCommand: operator_requests.paper_order,
     ops.CancelCommand: operator_requests.cancel,
     ops.ModifyCommand: operator_requests.modify,

@@ -31,7 +31,15 @@ from mytrading.core.risk.state.lost_covers import bare_legs
 from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, RiskLevels, SignalDenied, SignalExpired
-from mytrading.messages.control import KILL, LimitUse, OrderTrial, OrderTrialResult, StepDone, WantInstruments
+from mytrading.messages.control import (
+    KILL,
+    DayTraded,
+    LimitUse,
+    OrderTrial,
+    OrderTrialResult,
+    StepDone,
+    WantInstruments,
+)
 from mytrading.messages.journal_rows import FundsRecorded, RiskOpened
 from mytrading.messages.level_names import bare_figure_name, hedge_figure_name, stop_level_name
 from mytrading.messages.market import MarketStep, Quote
@@ -98,6 +106,7 @@ class RiskManager(MachineDaemon):
         environment.tables = self._margins.made
         environment.lock_step = self.lock_step
         environment.copies_levels = not self.lock_step
+        environment.confirms_days = not config.simulator.replay
         environment.exit_patience_ns = round(config.windows.exit_patience * SECOND)
         environment.broker_rules, environment.accepted_brokers = config.broker_rules, config.accepted_brokers
         environment.names_brokers = config.brokers_count
@@ -198,6 +207,9 @@ class RiskManager(MachineDaemon):
                 self._record_funds(message)
             if first:  # since the start: what waited for them goes on
                 self._decide_if_whole(machine_now())
+        elif kind is DayTraded:
+            if self.risk.state.learns_trading(message):
+                self.step(stream, message, source=message.daemon, keep=True)
         elif kind in JOURNALED:
             self.step(stream, message, source=STREAMS[stream].writers[0], body=frame.body)
         elif isinstance(message, WantInstruments) and message.daemon == "engine":

@@ -27,7 +27,7 @@ from mytrading.daemons.router.setup import OrderRows, build_order_machine
 from mytrading.daemons.router.watches import BooksWatch, KillWatch
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import Heartbeat, WithdrawRequested
+from mytrading.messages.control import DayTraded, Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, Outcome, Purpose, Severity
 from mytrading.messages.orders import Order, OrderChanged, PositionChanged, TimerFired
 from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
@@ -115,8 +115,11 @@ class TradeManager(MachineDaemon):
             self.status.send(self.name, level)
 
     def _on_status(self, frame: Frame) -> None:
-        if isinstance(frame.message, Heartbeat):
-            self._entry_guard.on_heartbeat(frame.message, machine_now())
+        message = frame.message
+        if isinstance(message, Heartbeat):
+            self._entry_guard.on_heartbeat(message, machine_now())
+        elif isinstance(message, DayTraded) and self.orders.state.learns_trading(message):
+            self.step("status", message, source=message.daemon, keep=True)
 
     def _guard(self, machine_ns: int) -> None:
         """Entries do not rest at the broker without their guardians; stops and exits do.
@@ -132,7 +135,8 @@ class TradeManager(MachineDaemon):
         exposed = [name for name in complaints if self.orders.resting_entries(name)]
         risk = "" if self.lock_step else self._entry_guard.daemon_problem("risk", machine_ns)
         stops = self._entry_guard.stops_held_by_risk(self.orders.positions()) if risk else []
-        self._unguarded = Unguarded(complaints, exposed, risk, stops)
+        unproven = self.orders.unproven_days(self.clock.now())
+        self._unguarded = Unguarded(complaints, exposed, risk, stops, unproven)
         self._update_alerts()
         for account in exposed:
             self._withdraw_entries(complaints[account], account)

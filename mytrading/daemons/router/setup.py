@@ -34,7 +34,7 @@ class FiledOrders(OrderMachine):
     """The order machine whose hours are those of the files that its rows say were taken."""
 
     def __init__(self, limits: OmsLimits, hours: MarketTables) -> None:
-        super().__init__(limits, hours.is_open, hours.venue_square_off_ns)
+        super().__init__(limits, hours.is_open, hours.venue_square_off_ns, hours.is_provisional)
         self._hours = hours
 
     def apply(self, row: Any) -> None:

@@ -86,6 +86,11 @@ class MarketTables:
         """True if the exchange trades at market time `now` (ns), or the calendar does not list it."""
         return exchange not in self.calendar.exchanges or self.calendar.is_open(exchange, now)
 
+    def is_provisional(self, exchange: str, now: int) -> bool:
+        """True if nobody has listed the holidays of the exchange for the year of market time `now` (ns)."""
+        calendar = self.calendar
+        return calendar.has_exchange(exchange) and calendar.is_provisional(exchange, calendar.trading_day(now))
+
     def venue_square_off_ns(self, exchange: str, now: int) -> int:
         """Return the market time (ns) at which the venue squares off MIS positions today; 0 if it does not."""
         return self.square_off.venue_square_off_ns(exchange, now)

@@ -337,6 +337,8 @@ def _obstacle(oms: OrderDecision, goal: Goal, position: Position) -> str:
     if oms.is_venue_square_off(goal):
         return "the venue closes MIS positions itself now"
     if not oms.is_trading(goal.instrument):
+        if oms.is_unproven(goal.instrument.partition(":")[0]):
+            return "no price of today was traded, and nobody has listed the year's holidays; it goes with the first one"
         return "its exchange does not trade now, and it goes with the open"
     if entries.must_keep_stops(oms, goal.net, goal.strategy):
         return f"the books of {account} cannot be read"

@@ -181,6 +181,8 @@ def _in_flight(oms: OrderDecision, order: Order, key: NetKey) -> bool:
 
 def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     state = oms.state
+    if oms.is_unproven(order.instrument.partition(":")[0]):
+        return True  # no stop could follow its fill, and a closed day's order may be kept for the next
     if oms.limits.book_first and order.account not in state.books:
         oms.request_read(order.account, "first book")
         return True

@@ -18,6 +18,7 @@ from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.state_machine import TRANSITIONS, ModifyRules, with_cancel
+from mytrading.core.time import ist_date
 from mytrading.messages import orders
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.brokers import BrokerRules
@@ -32,6 +33,8 @@ IsOpen = Callable[[str, int], bool]
 SquaresOff = Callable[[str, int], int]
 """Market time at which the venue itself closes MIS of an exchange, on the day of a market time; 0 if it does not."""
 ALWAYS_OPEN: IsOpen = lambda _exchange, _now: True  # noqa: E731
+NEVER_PROVISIONAL: IsOpen = lambda _exchange, _now: False  # noqa: E731
+"""That no day is of a year whose holidays nobody has listed."""
 NEVER_SQUARES_OFF: SquaresOff = lambda _exchange, _now: 0  # noqa: E731
 
 
@@ -40,10 +43,10 @@ class OrderDecision:
 
     def __init__(
         self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = ALWAYS_OPEN,
-        squares_off: SquaresOff = NEVER_SQUARES_OFF,
+        squares_off: SquaresOff = NEVER_SQUARES_OFF, is_provisional: IsOpen = NEVER_PROVISIONAL,
     ) -> None:  # fmt: skip
         self.state, self.limits = state, limits
-        self._is_open, self._squares_off = is_open, squares_off
+        self._is_open, self._squares_off, self._is_provisional = is_open, squares_off, is_provisional
         self.now, self.machine = now, state.machine_ns
         self.rows: list[Any] = []
         self._open: dict[NetKey, list[orders.Order]] = {}
@@ -80,12 +83,23 @@ class OrderDecision:
         return self.limits.modify_rules(self.state.brokers.get(account) or "")
 
     def is_trading(self, instrument: str) -> bool:
-        """True while the instrument's exchange trades continuously."""
-        return self.is_trading_at(instrument, self.now)
+        """True while orders may be sent: the instrument's exchange trades continuously, and where nobody has listed
+        the year's holidays, a price of today was traded."""
+        return self.is_trading_at(instrument, self.now) and not self.is_unproven(instrument.partition(":")[0])
 
     def is_trading_at(self, instrument: str, at_ns: int) -> bool:
-        """True if the instrument's exchange trades continuously at a market time (ns)."""
+        """True if the instrument's exchange trades continuously at a market time (ns), by the calendar."""
         return self._is_open(instrument.partition(":")[0], at_ns)
+
+    def has_been_open(self, exchange: str, since_ns: int) -> bool:
+        """True if the exchange is in session by the calendar, and was `since_ns` of market time ago."""
+        return self._is_open(exchange, self.now) and self._is_open(exchange, self.now - since_ns)
+
+    def is_unproven(self, exchange: str) -> bool:
+        """True on a provisional day without a traded price: a broker may keep an order of a closed day for the next."""
+        if not self._is_provisional(exchange, self.now):
+            return False
+        return self.state.traded_days.get(exchange) != ist_date(self.now).isoformat()
 
     def is_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
         """True for MIS from shortly before the venue itself squares off: nothing is sent for `thing` from then on."""

@@ -16,7 +16,14 @@ from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of_day
 from mytrading.messages import account_events, orders
 from mytrading.messages.commands import CloseGoal, HoldStop, PlaceEntry, WithdrawEntries
-from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.control import (
+    ClaimRequested,
+    DayTraded,
+    FlattenRequested,
+    StrategySwitch,
+    TradingState,
+    WithdrawRequested,
+)
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.keys import NetKey
@@ -134,6 +141,11 @@ def _run_started(state: State, row: RunStarted) -> None:
 def _withdraw_requested(state: State, row: WithdrawRequested) -> None:
     if row.stops_run_ns:
         state.put(state.flags, "stopped_run", row.stops_run_ns)
+
+
+def _traded(state: State, row: DayTraded) -> None:
+    for exchange in row.exchanges:
+        state.put(state.traded_days, exchange, row.day)
 
 
 def _relearned(state: State, row: JournalRelearned) -> None:
@@ -379,6 +391,7 @@ FOLDS: dict[type, Any] = {
     DayOpened: _day,
     RunStarted: _run_started,
     WithdrawRequested: _withdraw_requested,
+    DayTraded: _traded,
     ReadRequest: lambda state, row: _append(state, state.reads, row.account, row.machine_ns, KEPT_READS),
     orders.TimerFired: _timer,
     JournalRelearned: _relearned,

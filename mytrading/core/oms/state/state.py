@@ -18,7 +18,7 @@ from mytrading.core.orders.state_machine import (
 )
 from mytrading.messages import account_events
 from mytrading.messages.commands import HoldStop
-from mytrading.messages.control import KILL, StrategySwitch, TradingState
+from mytrading.messages.control import KILL, DayTraded, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Flatten, Goal, Order, Position, PositionAdjusted, Protection, RequestAnswered
@@ -210,6 +210,8 @@ class State:
     """Owners whose stop is not placed, since a corporate action may have happened."""
     first_priced: Table[OwnerKey, str]
     """Owners of carried shares whose first price of the day was judged, by the command that said so."""
+    traded_days: Table[str, str]
+    """The last day (ISO) on which a price of an exchange was seen traded, where that is looked for."""
     flattens: Table[str, Flatten]
     open_flattens: Table[str, str]
     """Flattens that are not done, with their account."""
@@ -256,6 +258,10 @@ class State:
             return ""
         said = [found.reason] if found.reason else []
         return f" ({', '.join([*said, f'by {found.by}'] if found.by else said)})" if said or found.by else ""
+
+    def learns_trading(self, level: DayTraded) -> bool:
+        """True if a level says of an exchange that it trades which is not known for that day."""
+        return any(self.traded_days.get(exchange) != level.day for exchange in level.exchanges)
 
     def books_lost(self, account: str) -> bool:
         """True while the books of an account cannot be read, or its order book is empty though orders of today stand in

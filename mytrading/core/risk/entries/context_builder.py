@@ -71,6 +71,7 @@ class ContextBuilder:
             halted=state.halted.get(owner.net, "") or state.why_stop_held(account, leg.instrument),
             confidence=state.confidence(account, leg.instrument),
             session=session,
+            provisional_day=readiness.provisional_day(state, leg.instrument.partition(":")[0], now),
             holiday=holiday,
             square_off_ns=environment.square_off_begins(signal.strategy, leg.instrument, product, now),
             speed=environment.square_off.speed,

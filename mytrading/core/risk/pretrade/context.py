@@ -79,6 +79,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     session: Session | None = None
     """None on a day without one, which may be a `holiday`."""
     holiday: str = ""
+    provisional_day: str = ""
+    """Why nobody knows if the exchange trades today."""
     square_off_ns: int = 0
     """Market ns at which closing of MIS and intraday begins."""
     speed: float = 1.0

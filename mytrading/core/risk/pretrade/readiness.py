@@ -60,6 +60,18 @@ def awaits_first_report(state: RiskState, account: str, code: str) -> bool:
     return unheard and code in ("NOT_READY", "POSITION_IN_DOUBT")
 
 
+def provisional_day(state: RiskState, exchange: str, now: int) -> str:
+    """Return why nobody knows if an exchange trades today; empty if the year's holidays are listed, or an operator said
+    that it does."""
+    environment = state.environment
+    if not environment.confirms_days or not environment.is_provisional(exchange, now):
+        return ""
+    today = environment.today(now)
+    if state.confirmed_days.get(exchange) == today:
+        return ""
+    return f"config/calendar.toml lists no holiday of {today[:4]} for {exchange}, so {today} may be one"
+
+
 def missing_bars(state: RiskState, signal: Signal, leg: Leg) -> str:
     """Return which bars of the signal's watched instrument or leg are missing; empty if none are."""
     bars = state.bars

@@ -140,6 +140,10 @@ READINESS: tuple[Rule, ...] = (
 SESSION: tuple[Rule, ...] = (
     Rule("MARKET_CLOSED", "Outside trading hours, on a weekend or on a holiday.", "config/calendar.toml",
          _market_closed),
+    Rule("DAY_PROVISIONAL", "Nobody has listed the year's holidays, nor said that the exchange trades today.",
+         "config/calendar.toml",
+         lambda case: case.provisional_day and f"{case.provisional_day}; if it trades, `mytrading calendar confirm "
+         f"{case.leg.instrument.partition(':')[0]}` lets entries go today", "provisional_day"),
     Rule("FIRST_MINUTES", "Too soon after the open.", "AVOID_FIRST_MINUTES", _first_minutes),
     Rule("LAST_MINUTES", "Too close to the close.", "AVOID_LAST_MINUTES", _last_minutes),
     Rule("SQUARE_OFF", "An MIS entry after the square-off has begun, or any after the strategy's own.", "",

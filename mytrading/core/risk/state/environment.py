@@ -65,6 +65,8 @@ class RiskEnvironment:
         """True if nothing is entered before an account's server has named its broker."""
         self.order_accounts: frozenset[str] = frozenset()
         """The accounts whose orders this run can send; empty: all that are asked for."""
+        self.confirms_days = False
+        """True if entries of a provisional day wait for an operator's word; not where its prices are on record."""
         self.lock_step = False
         self.copies_levels = False
         """The limits' levels are copied into the router's journal too."""
@@ -142,6 +144,11 @@ class RiskEnvironment:
     def is_open(self, exchange: str, now: int) -> bool:
         """True if the exchange is in continuous trading at market time `now`."""
         return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, now)
+
+    def is_provisional(self, exchange: str, now: int) -> bool:
+        """True if nobody has listed the holidays of the exchange for the year of market time `now`."""
+        calendar = self.calendar
+        return calendar.has_exchange(exchange) and calendar.is_provisional(exchange, calendar.trading_day(now))
 
     def square_off_begun(self, instrument: str, now: int) -> bool:
         """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""

@@ -819,6 +819,14 @@ def _history_accepted(state: RiskState, row: control.HistoryAccepted) -> None:
     state.accepted_history[row.instrument] = row.day
 
 
+def _day_confirmed(state: RiskState, row: control.DayConfirmed) -> None:
+    state.confirmed_days.update(dict.fromkeys(row.exchanges, row.day))
+
+
+def _day_traded(state: RiskState, row: control.DayTraded) -> None:
+    state.traded_days.update(dict.fromkeys(row.exchanges, row.day))
+
+
 def _doubt(state: RiskState, row: JournalDoubt) -> None:
     state.doubted = row.active
 
@@ -854,6 +862,8 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     control.BarGaps: _bars,
     control.EntriesClosed: _entries_closed,
     control.HistoryAccepted: _history_accepted,
+    control.DayConfirmed: _day_confirmed,
+    control.DayTraded: _day_traded,
     JournalDoubt: _doubt,
     AccountHealth: lambda state, row: state.health.update({row.account: row}),
     ProtectionChanged: lambda state, row: state.protections.update({row.protection.owner: row.protection}),

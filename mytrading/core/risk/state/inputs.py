@@ -16,6 +16,7 @@ from mytrading.messages.control import (
     CallBudget,
     ClockTick,
     ControlMessage,
+    DayTraded,
     EntriesClosed,
     FeedReport,
     FeedReportAsked,
@@ -38,7 +39,9 @@ class JournalDoubt(NamedTuple):
     active: bool
 
 
-JournaledInput = SignalMessage | OrderMessage | ControlMessage | Quote | Bar | Depth | MarginAnswer | TimerFired
+JournaledInput = (
+    SignalMessage | OrderMessage | ControlMessage | Quote | Bar | Depth | MarginAnswer | TimerFired | DayTraded
+)  # fmt: skip
 ObservedLevel = Heartbeat | BarGaps | EntriesClosed | Funds | AccountHealth | BrokerHeld | JournalDoubt
 OtherMessage = (
     MarketStep | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture | OrderTrial

@@ -26,7 +26,7 @@ from mytrading.core.risk.state.intent import Intent
 from mytrading.core.time import SECOND
 from mytrading.messages.brokers import BrokerRules
 from mytrading.messages.commands import RiskLevels
-from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.control import KILL, BarGaps, DayTraded, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.journal_rows import LostCover, Rolled
@@ -95,7 +95,7 @@ class RiskState:
     def __init__(self, environment: RiskEnvironment) -> None:
         self.environment = environment
         self.lot_of = environment.lot_of
-        self.guard = StopCoverage(environment.is_open)
+        self.guard = StopCoverage(self.may_send)
         self.memory = EquityMemory(environment.limits.stale_quote_seconds)
         self.counters = EntryCounters()
         self.intents: dict[tuple[str, str], Intent] = {}
@@ -133,6 +133,10 @@ class RiskState:
         """Why the feed has no price that it believes, by instrument; no entry follows from such a one."""
         self.accepted_history: dict[str, str] = {}
         """The day (ISO) for which an operator accepted the holes in an instrument's history."""
+        self.confirmed_days: dict[str, str] = {}
+        """The day (ISO) of which an operator said that an exchange trades."""
+        self.traded_days: dict[str, str] = {}
+        """The last day (ISO) on which a price of an exchange was seen traded, where that is looked for."""
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[OwnerKey, float] = {}
@@ -182,6 +186,18 @@ class RiskState:
         self.looked_at: set[str] = set()
         """Strategies of which nothing that could settle an intent was learnt since their intents were looked at."""
         self._awaited: set[str] | None = set()
+
+    def may_send(self, exchange: str, now: int) -> bool:
+        """True if the router sends stops and exits at market `now`: the exchange trades and, on a provisional day, a
+        price of it was traded."""
+        environment = self.environment
+        if not environment.is_open(exchange, now):
+            return False
+        return not environment.is_provisional(exchange, now) or self.traded_days.get(exchange) == environment.today(now)
+
+    def learns_trading(self, level: DayTraded) -> bool:
+        """True if a level says of an exchange that it trades which is not known for that day."""
+        return any(self.traded_days.get(exchange) != level.day for exchange in level.exchanges)
 
     def judged(self, row: Quote) -> Quote | None:
         """Return the quote by which what is held is judged after `row` was applied: itself, or with a middle that

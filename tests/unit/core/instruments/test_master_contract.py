@@ -156,7 +156,7 @@ def test_changes_name_what_came_went_and_moved_but_not_what_expired() -> None:
     new.append(replace(new[-1], id="NFO:NEW"))
     found = master_contract.diff_instruments(old, new, "2026-11-20")
     assert (found.added, found.removed) == (("NFO:NEW",), ("NFO:DROPPED",))
-    futures = ("NFO:NIFTY23NOV26FUT", "NFO:NIFTY26JAN27FUT", "NFO:NIFTY29DEC26FUT")
+    futures = ("NFO:NIFTY23NOV26FUT", "NFO:NIFTY25JAN27FUT", "NFO:NIFTY29DEC26FUT")
     assert found.changed == tuple((future, "lot_size", 65, 75) for future in futures)
     assert master_contract.changes_text(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
     assert not master_contract.diff_instruments(new, new, "2026-11-20")

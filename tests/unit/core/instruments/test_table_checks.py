@@ -220,3 +220,13 @@ def test_refusal_by_rule_denies_no_contract() -> None:
     refusal = InstrumentRefusal("NIFTY", "no weekly", contracts_only=True, rules=("nearest",))
     made = Snapshot(day="2026-11-25", fetched_ns=1, refusals=(refusal,))
     assert refusal_for(made, "NFO:NIFTY29DEC2626300CE", "2026-11-25") == ""
+
+
+def test_expiry_of_a_year_without_holidays_is_called_provisional_where_the_list_misses_it() -> None:
+    rows = chain("BANKNIFTY", {"2027-02-23": 30, "2027-03-30": 30})
+    texts = [row.reason for row in check_table(rows, TABLE, date(2027, 1, 11)).refusals]
+    assert any("2027-01-25 (provisional) was expected" in text for text in texts), texts
+    texts = [
+        row.reason for row in check_table(chain("BANKNIFTY", {"2027-01-26": 30}), TABLE, date(2026, 11, 25)).refusals
+    ]
+    assert any("2026-12-29 was expected" in text for text in texts), texts

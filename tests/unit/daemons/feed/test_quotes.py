@@ -13,6 +13,7 @@ import zmq
 
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FrameParser, Tick
 from mytrading.core.calendar import Calendar
+from mytrading.core.feed.day_proof import DayProof
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.feed.staleness import DEAF_NS, FeedHealth, StalenessLimits
 from mytrading.core.time import IST, SECOND
@@ -145,3 +146,17 @@ def test_step_message_never_comes_between_the_quotes_of_a_step(bench: Bench) -> 
         assert steps.lock_step_progress("").sent["market"] == before
     steps.on_mark(2)
     assert steps.lock_step_progress("").sent["market"] == before + 1
+
+
+def test_feed_sees_that_an_exchange_trades_on_a_day_that_may_be_a_holiday(bench: Bench) -> None:
+    hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}]}
+    days = bench.intake._day_proof = DayProof(
+        Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {"NSE": {}}})
+    )
+    days.follow(NOON)
+    for second in range(3):
+        bench.frame(second * SECOND, 2, ltp=800.0)
+    assert days.news() is None, "the price of a closed day is repeated"
+    bench.frame(3 * SECOND, 2, ltp=800.05)
+    level = days.news()
+    assert level is not None and (level.day, level.exchanges) == ("2026-11-20", {"NSE": SBIN})

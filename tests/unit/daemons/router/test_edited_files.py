@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
 
 from mytrading.core.time import DAY, to_ns
 from mytrading.daemons.router.daemon import TradeManager
+from mytrading.messages.codec import Frame
 from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import DayTraded
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.run_config import RunConfig
@@ -21,6 +25,7 @@ from mytrading.operations.journal_verify import redecide
 from mytrading.runtime.daemon.live_files import accepted_folder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import segments
+from mytrading.runtime.journal.reader import read_segment
 from mytrading.runtime.recovery.journal_rebuild import set_aside
 from tests.kit.feed_process import runtime_folder
 from tests.kit.journal_surgery import change, remove
@@ -164,3 +169,21 @@ def test_verify_reads_what_was_taken_while_the_file_is_broken_and_writes_nothing
             edit(config, "calendar.toml", "[exchanges.NSE]", "[exchanges.NSE")
         assert judged(config)[1] == []
         assert kept.read_text(encoding="utf-8") == before
+
+
+def test_traded_price_of_a_day_that_may_be_a_holiday_survives_a_restart_and_is_verified(config: RunConfig) -> None:
+    """The feed repeats it each second; it is journaled once, and a restart must not hold stops back again."""
+    noon = to_ns(date(2027, 1, 27), time(12, 0))
+    level = DayTraded(daemon="feed", day="2027-01-27", exchanges={"NSE": "NSE:SBIN"})
+    frame = cast(Frame, SimpleNamespace(message=level))
+    with running(config, noon) as router:
+        assert router.orders.state.traded_days == {}
+        for _ in range(5):
+            router._on_status(frame)
+        assert entered(router, "after") == PLACED
+    with running(config, noon) as router:
+        assert router.orders.state.traded_days == {"NSE": "2027-01-27"}
+    (file,) = segments(config.journal_dir("router"))
+    assert sum(b"day_traded" in row.body for row in read_segment(file)) == 1
+    inputs, problems = judged(config)
+    assert (inputs >= 2, problems) == (True, [])
