@@ -20,11 +20,9 @@ from mytrading.core.orders.state_machine import (
     SENT,
     TRIGGERED,
     UNRESOLVED,
-    is_of_day,
     is_untriggered_stop,
     with_cancel,
 )
-from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import NO_CANCEL, OrderTerms, PendingEnd
@@ -167,12 +165,10 @@ def is_end_unasked(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     end, rested = order.evidence.end, order.evidence.rested
     if not rested and not cancel.proof and isinstance(end, PendingEnd) and end.by_stream:
         return False
-    if level is None or level.state != "open" or order.client_order_id in oms.state.carried:
-        return False
+    if level is None or level.state != "open" or oms.is_of_earlier_day(order):
+        return False  # nothing guards by it, or it ended with its day
     if not oms.is_trading(order.instrument) or oms.is_venue_square_off(order):
         return False
-    if not is_of_day(order, ist_date(oms.now).isoformat()):
-        return False  # it ended with its day
     if not cancel.proof:
         return not cancel.wanted and not cancel.calls
     return not cancel.answered_machine_ns or read.began_machine_ns <= cancel.answered_machine_ns
@@ -422,7 +418,7 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
 
 def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
     # a stop of an earlier day ended with that
-    ended = (order for order in slices.orders_by_id(oms, level.order) if order.client_order_id not in oms.state.carried)
+    ended = (order for order in slices.orders_by_id(oms, level.order) if not oms.is_of_earlier_day(order))
     failed = [order for order in ended if _failed(order)]
     if level.moving is not None and (refused := [order for order in failed if _is_refused_move(order, level.moving)]):
         level = oms.change_protection(modify.refuse_move(oms, level, refused[-1], refused[-1].message), order="")

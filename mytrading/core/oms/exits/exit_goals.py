@@ -457,7 +457,7 @@ def build_exit_order(oms: OrderDecision, goal: Goal, position: Position, quantit
         run=position.run or goal.run, cause=goal.cause, purpose=goal.purpose,
         side=Side.SELL if position.quantity > 0 else Side.BUY, quantity=quantity,
         order_type=OrderType.LIMIT if price else OrderType.MARKET, price=price, state=OrderState.INITIALIZED,
-        created_ns=goal.created_ns, updated_ns=oms.now,
+        created_ns=oms.now, updated_ns=oms.now,
         call=PlacingCall(trace_ns=goal.trace_ns) if attempt == 1 and goal.trace_ns else NO_CALL,
         links=OrderLinks(goal=goal.id),
     )  # fmt: skip

@@ -273,7 +273,7 @@ def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
 def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """Update an order that no book of a read lists, ended if proven; True while the read may just be outdated."""
     filled = order.state in TERMINAL
-    reading = reading_without_row(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
+    reading = reading_without_row(oms, read)._replace(carried=oms.is_of_earlier_day(order))
     case = OrderCase.FILLED_ABSENT if filled else OrderCase.RESTING_ABSENT
     verdict, evidence = judge(order, order.evidence, reading, case)
     if verdict is V.MISSING_NOTED:
