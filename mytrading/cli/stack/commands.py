@@ -11,6 +11,7 @@ import typer
 from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, exit_on_errors, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Deadline, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_rows
+from mytrading.cli.trading.alerts import alert_rows
 from mytrading.cli.trading.levels import flatten_before_down
 from mytrading.core.time import format_ist
 from mytrading.runtime.supervision.kill_file import KillFile
@@ -194,10 +195,9 @@ def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def problem_lines(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a line for each faulted strategy and each other active alert among the gateway's rows."""
+    """Return a line for each faulted strategy and each other kind of active alert among the gateway's rows."""
     faulted = {row["name"]: row["problem"] for row in strategies if row["state"] == "FAULTED"}
+    others = [row for row in alerts if row["code"] != "STRATEGY_FAULTED" or row["subject"] not in faulted]
     return [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()] + [
-        f"alert {row['code']} {row['subject']}: {row['message']}"
-        for row in alerts
-        if row["code"] != "STRATEGY_FAULTED" or row["subject"] not in faulted
+        f"alert {row['code']} {row['subject']}: {row['message']}" for row in alert_rows(others)
     ]

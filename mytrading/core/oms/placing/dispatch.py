@@ -96,7 +96,8 @@ def _turn(state: State, rank: int, order: Order) -> tuple[int, bool, int, str, i
     exits the first is that whose goal has waited longest, whichever attempt of it this is."""
     placed = order.state is not OrderState.INITIALIZED
     goal = state.goals.get(order.links.goal) if order.links.goal else None
-    return rank, placed, goal.created_ns if goal else order.created_ns, order.links.parent or order.client_order_id, order.links.slice
+    since = goal.created_ns if goal else order.created_ns
+    return rank, placed, since, order.links.parent or order.client_order_id, order.links.slice
 
 
 ENTRIES = 3
