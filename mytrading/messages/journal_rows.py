@@ -10,6 +10,7 @@ from mytrading.messages.account_events import (
     InstrumentHalted,
     MismatchSeen,
     NetAgreed,
+    OddUnitsRefused,
     ProductNamed,
     UnmanagedChanged,
 )
@@ -45,7 +46,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
-    and `names` its names of our products.
+    `names` its names of our products, and `odd_lots` what of our positions is no whole lot and was refused.
     """
 
     day: str
@@ -67,6 +68,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     brokers: dict[str, str] = {}
     agreed: tuple[NetAgreed, ...] = ()
     names: tuple[ProductNamed, ...] = ()
+    odd_lots: tuple[OddUnitsRefused, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):
@@ -299,5 +301,5 @@ class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 RecordMessage = (
     RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved | IntentSized | Rolled | DaySealed | Doubted
     | JournalRebuilt | JournalRelearned | RiskEventRecorded | StrategyMemory | FileTaken | OperatorRequestTaken
-    | FundsRecorded | AlertJudged | WebhooksOpened | AlertAcknowledged | ContractsAccepted
+    | FundsRecorded | AlertJudged | WebhooksOpened | AlertAcknowledged | ContractsAccepted | OddUnitsRefused
 )  # fmt: skip

@@ -15,6 +15,7 @@ from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.active_alerts import STATE_ALERTS, Unguarded
 from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.core.time import SECOND
+from mytrading.messages.account_events import ContractSizes
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import (
     Alert,
@@ -46,6 +47,7 @@ CALL_EVENTS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 NEVER = 10**18
 
 JOURNALED = (
+    ContractSizes,
     PlaceEntry,
     CloseGoal,
     WithdrawEntries,

@@ -186,7 +186,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
         calls=dict(state.sent.sorted_items()), brokers=dict(state.brokers.sorted_items()),
         agreed=tuple(NetAgreed(**key._asdict(), quantity=units, at_ns=0) for key, units in state.agreed.sorted_items()),
-        names=tuple(state.names.sorted_values()),
+        names=tuple(state.names.sorted_values()), odd_lots=tuple(state.odd_lots.sorted_values()),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A start that the settings refuse names what is held meanwhile: the settings of a strategy without a file refuse it."""
+"""A start that the settings refuse names what is held meanwhile: those of a strategy without a file refuse it."""
 
 from __future__ import annotations
 

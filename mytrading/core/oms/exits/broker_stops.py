@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.oms.evidence import missing_units, net_evidence, net_positions
 from mytrading.core.oms.evidence.judge import ENDS, OPEN
-from mytrading.core.oms.exits import claimed_units, exit_goals
+from mytrading.core.oms.exits import claimed_units, exit_goals, odd_lots
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -101,12 +101,13 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         if flat and not live_stops(oms, level) and not _entries_out(oms, level):
             oms.change_protection(level, state="done")
         return
-    if leaving >= abs(seen):
+    units = odd_lots.placeable_units(oms, level, abs(seen))
+    if leaving >= units:
         if leaving:
             _withdraw(oms, stops, "an exit takes over")
             return
     elif leaving:
-        _cover(oms, level, stops, wanted=0, most=abs(seen) - leaving)
+        _cover(oms, level, stops, wanted=0, most=units - leaving)
         stops = live_stops(oms, level)
     if not oms.is_trading(level.instrument) or oms.is_venue_square_off(level):
         # nothing is placed: what ends then is no failure, and the open begins again
@@ -126,8 +127,8 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
             if waits and not stop.filled_seen:
                 quantity = modify.wanted_terms(stop).quantity
                 modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
-        most = max(abs(seen), abs(sure)) if not leaving else abs(seen) - leaving
-        wanted_units = exit_goals.guardable_units(oms, level, abs(seen) - leaving)
+        most = max(abs(seen), abs(sure)) if not leaving else units - leaving
+        wanted_units = exit_goals.guardable_units(oms, level, units - leaving)
         _cover(oms, level, live_stops(oms, level), wanted=wanted_units, most=most)
 
 
@@ -350,7 +351,8 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str, said: str = "") 
     oms.alert(StateAlert.STOP_FAILED, Severity.CRITICAL, level.id, what)
     handed = oms.change_protection(level, state="handed")
     exit_goals.start_goal(oms, content_id("unguarded", level.id, level.attempts, oms.machine), level, level.cause, why)
-    if exit_goals.leaving_units(oms, level.net, level.strategy) >= abs(oms.position(level).quantity_seen):
+    units = odd_lots.placeable_units(oms, level, abs(oms.position(level).quantity_seen))
+    if exit_goals.leaving_units(oms, level.net, level.strategy) >= units:
         _withdraw(oms, live_stops(oms, level), "an exit takes over")
     return handed
 

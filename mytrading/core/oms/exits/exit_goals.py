@@ -10,6 +10,7 @@ from mytrading.core.ids import client_order_id
 from mytrading.core.instruments.symbology import kind_of
 from mytrading.core.no_price import contradicts_book
 from mytrading.core.oms.evidence import net_positions
+from mytrading.core.oms.exits import odd_lots
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -128,6 +129,9 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         oms.change_goal(goal, state="done")
         return
+    units = odd_lots.placeable_units(oms, goal, abs(position.quantity))
+    if position.quantity and not units and not out.exits:
+        return  # one alert stands for what is no whole lot, and nothing follows for it
     goal = _alert_wait(oms, _priced(oms, goal), out)
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
@@ -149,7 +153,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         or (goal.order and oms.machine < _not_before(oms, goal))
     ):
         return
-    order = build_exit_order(oms, goal, position, abs(position.quantity))
+    order = build_exit_order(oms, goal, position, units)
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
         fits = order.quantity - goal.elsewhere
     else:
@@ -288,6 +292,7 @@ def sendable_units(oms: OrderDecision, goal: Goal) -> int:
         return 0
     exits = (o for o in _out(oms, goal, key).exits if o.purpose is not Purpose.STOP and o.state in LIVE)
     left = abs(position.quantity) - sum(unfilled_quantity(order) for order in exits)
+    left = odd_lots.placeable_units(oms, goal, left)
     return max(0, left) if left > goal.elsewhere else 0  # what orders without owner may close needs no stop beside them
 
 
