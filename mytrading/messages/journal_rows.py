@@ -28,6 +28,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """First row of a run: which code, schema and configuration wrote what follows, and at what clock.
 
     `run_ns` is the same in all processes from `up` to `down`: the wall clock's ns at which the run file was written.
+    `build` is the commit of a checkout or the digest of an installed package; empty if unknown, or of older versions.
     """
 
     daemon: str
@@ -39,6 +40,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     market_ns: int
     speed: float
     run_ns: int = 0
+    build: str = ""
 
 
 class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_opened"):

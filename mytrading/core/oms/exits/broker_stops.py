@@ -101,7 +101,7 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         if flat and not live_stops(oms, level) and not _entries_out(oms, level):
             oms.change_protection(level, state="done")
         return
-    units = odd_lots.placeable_units(oms, level, abs(seen))
+    units = odd_lots.placeable_units(oms, level, abs(seen)) if oms.state.odd_lots else abs(seen)
     if leaving >= units:
         if leaving:
             _withdraw(oms, stops, "an exit takes over")

@@ -129,7 +129,9 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         oms.change_goal(goal, state="done")
         return
-    units = odd_lots.placeable_units(oms, goal, abs(position.quantity))
+    units = abs(position.quantity)
+    if oms.state.odd_lots:
+        units = odd_lots.placeable_units(oms, goal, units)
     if position.quantity and not units and not out.exits:
         return  # one alert stands for what is no whole lot, and nothing follows for it
     goal = _alert_wait(oms, _priced(oms, goal), out)
@@ -292,7 +294,7 @@ def sendable_units(oms: OrderDecision, goal: Goal) -> int:
         return 0
     exits = (o for o in _out(oms, goal, key).exits if o.purpose is not Purpose.STOP and o.state in LIVE)
     left = abs(position.quantity) - sum(unfilled_quantity(order) for order in exits)
-    left = odd_lots.placeable_units(oms, goal, left)
+    left = odd_lots.placeable_units(oms, goal, left) if oms.state.odd_lots else left
     return max(0, left) if left > goal.elsewhere else 0  # what orders without owner may close needs no stop beside them
 
 

@@ -21,14 +21,13 @@ _OTHER_CAUSES = (MARKET_REFUSED, NOT_NOW, TRIGGER_CROSSED)
 
 def placeable_units(oms: OrderDecision, of: Goal | Protection, units: int) -> int:
     """Return how many of `units` an exit or stop may be placed for: all but a remainder that was refused."""
-    if not oms.state.odd_lots or not is_refused(oms.state, row := oms.state.odd_lots.get(of.owner)):
-        return units
-    return max(0, units - row.remainder) if row is not None else units
+    row = oms.state.odd_lots.get(of.owner)
+    return max(0, units - row.remainder) if row is not None and is_refused(oms.state, row) else units
 
 
-def is_refused(state: State, row: OddUnitsRefused | None) -> bool:
+def is_refused(state: State, row: OddUnitsRefused) -> bool:
     """True if the broker refused a remainder, and units and lot are those of then."""
-    if row is None or not row.final or (sizes := state.sizes.get(row.instrument)) is None:
+    if not row.final or (sizes := state.sizes.get(row.instrument)) is None:
         return False
     position = state.positions.get(row.owner)
     return position is not None and (sizes.lot, abs(position.quantity_seen) % sizes.lot) == (row.lot, row.remainder)
@@ -44,9 +43,9 @@ def on_refusal(oms: OrderDecision, order: Order) -> bool:
     held = abs(oms.position(order).quantity_seen)
     known, remainder = oms.state.odd_lots.get(order.owner), held % sizes.lot
     again = known is not None and (known.lot, known.remainder) == (sizes.lot, remainder)
-    if not remainder or (known is not None and again and known.final):
+    if not remainder or (again and known is not None and known.final):
         return bool(remainder)
-    tries = known.tries + 1 if known is not None and again else 1
+    tries = known.tries + 1 if again and known is not None else 1
     row = OddUnitsRefused(
         **order.net._asdict(), strategy=order.strategy, units=held, lot=sizes.lot, remainder=remainder, tries=tries,
         final=tries > 1 or bool(_NAMES_LOT.search(order.message)), at_ns=oms.now,

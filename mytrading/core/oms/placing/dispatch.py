@@ -7,6 +7,8 @@ the row is committed.
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from mytrading.core.oms.placing import entries, modify
@@ -30,7 +32,7 @@ def dispatch_calls(oms: OrderDecision) -> None:
         order = oms.order(name)
         ranked.append((call_priority(oms, order), order))
     if len(ranked) > 1:
-        ranked.sort(key=lambda one: _turn(state, *one))
+        ranked.sort(key=partial(_turn, state))
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
@@ -91,9 +93,10 @@ def calls_kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[
     return kept
 
 
-def _turn(state: State, rank: int, order: Order) -> tuple[int, bool, int, str, int]:
+def _turn(state: State, ranked: tuple[int, Order]) -> tuple[int, bool, int, str, int]:
     """Within a rank placings go first: a stop or exit that waits leaves its position bare, a cancel makes one so. Of
     exits the first is that whose goal has waited longest, whichever attempt of it this is."""
+    rank, order = ranked
     placed = order.state is not OrderState.INITIALIZED
     goal = state.goals.get(order.links.goal) if order.links.goal else None
     since = goal.created_ns if goal else order.created_ns
