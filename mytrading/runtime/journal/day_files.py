@@ -19,8 +19,8 @@ ARCHIVE = "archive"
 
 
 class DayFile(NamedTuple):
-    """One journal file. `sealed_for` is the day after it, empty while it is open; `version` and `build` are those of the
-    newest run in it."""
+    """One journal file. `sealed_for` is the day after it, empty while it is open; `version` and `build` are
+    those of the newest run in it."""
 
     daemon: str
     path: Path
