@@ -23,6 +23,7 @@ from mytrading.cli.stack import commands, config, day, extra_commands, strategie
 from mytrading.cli.stack.logs import logs
 from mytrading.cli.state import command as state
 from mytrading.cli.trading import books, levels, margin, risk
+from mytrading.cli.trading.alerts import alerts
 from mytrading.cli.trading.broker import broker
 from mytrading.cli.webhooks import command as webhooks
 from mytrading.cli.why.command import why
@@ -30,7 +31,7 @@ from mytrading.cli.why.command import why
 COMMANDS = (
     commands.up, commands.down, commands.status, backtest.backtest, search.optimize, search.walk_forward,
     backtest.check, parity, charts.chart, logs, journal.tail, journal.endpoints, books.trades, books.signals,
-    books.alerts, broker, chain, levels.halt, levels.reduce, levels.resume, levels.flatten, doctor,
+    alerts, broker, chain, levels.halt, levels.reduce, levels.resume, levels.flatten, doctor,
     authoring.indicators, authoring.new_strategy, risk.kill, why, margin.margin, margin.size,
 )  # fmt: skip
 GROUPS = {

@@ -94,6 +94,8 @@ class _Loader:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self._known = {name_key(item.name): item for item in sorted(known, key=lambda item: not item.fault)}
+        self._missing: list[str] = []
+        """Strategies that have settings, or are enabled, and have no file."""
         self._namesakes = duplicate_names(known)
         self._faults: dict[str, str] = {}
         self._values: dict[str, Value] = {}
@@ -140,6 +142,7 @@ class _Loader:
             where = named.where if named else str(file.relative_to(self.home))
             names = [item.name for item in self._known.values()]
             self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{hint(name, names)}")
+            self._missing.append(name)
             return
         for key, value in values.items():
             word = _WORDS.get(key, key.removeprefix("parameters.").replace("risk.", "risk_", 1))
@@ -291,7 +294,7 @@ class _Loader:
         self.problems += cross_checks.market_file_problems(self.home, sections["data"].exchanges)
         self._warn_of_overruled(strategies)
         if not self._judgeable.issuperset(self.problems):
-            raise ConfigurationError(*self.problems)
+            raise ConfigurationError(*self.problems, missing=self._missing)
         own_origins = {
             f"strategies.{item.name}.{name}": value.where
             for item in strategies
@@ -315,7 +318,7 @@ class _Loader:
         contradictions = cross_checks.find_contradictions(settings) if checked else []
         self.problems += [text for text in contradictions if not self._follows(text)]
         if self.problems:
-            raise ConfigurationError(*self.problems)
+            raise ConfigurationError(*self.problems, missing=self._missing)
         return settings
 
     def _follows(self, contradiction: str) -> bool:
@@ -369,6 +372,7 @@ class _Loader:
                 where = value.where if value else "ENABLED_STRATEGIES (default)"
                 near = hint(name, [item.name for item in self._known.values()])
                 self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{near}")
+                self._missing.append(name)
             elif (config := self._build_strategy(known)) is not None and config.enabled:
                 built.append(config)
                 if known.fault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from mytrading.core.text.spelling import hint, name_key, nearest
@@ -17,10 +17,12 @@ __all__ = ["ConfigurationError", "describe_error", "describe_expected", "expecta
 
 
 class ConfigurationError(Exception):
-    """Settings that must be corrected before a start; `problems` lists all of them."""
+    """Settings that must be corrected before a start; `problems` lists all of them. `missing`: names of strategies that
+    have settings and no file; they may hold positions."""
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, missing: Iterable[str] = ()) -> None:
         self.problems = tuple(dict.fromkeys(problems))  # one value may set two things
+        self.missing = tuple(dict.fromkeys(missing))
         super().__init__("\n".join(self.problems))
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import Product
-from mytrading.messages.keys import NetKeyed
+from mytrading.messages.keys import NetKeyed, OwnerKeyed
 from mytrading.messages.reports import BrokerOrder
 
 
@@ -237,3 +237,26 @@ class RecoveryChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     unmanaged: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
     unresolved: tuple[str, ...] = ()
+
+
+class ContractSizes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="contract_sizes"):
+    """Lot and freeze quantity (units) of held instruments, where the day's list has others than were known."""
+
+    sizes: dict[str, tuple[int, int]]
+    at_ns: int
+
+
+class OddUnitsRefused(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="odd_units_refused"):
+    """The broker refused, `tries` times, an exit or stop of an owner for units that are no whole lots: `remainder` of
+    the `units` held, by today's `lot`. `final`: no order for them follows until an operator resumes."""
+
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    units: int
+    lot: int
+    remainder: int
+    tries: int
+    final: bool
+    at_ns: int

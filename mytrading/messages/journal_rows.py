@@ -10,6 +10,7 @@ from mytrading.messages.account_events import (
     InstrumentHalted,
     MismatchSeen,
     NetAgreed,
+    OddUnitsRefused,
     ProductNamed,
     UnmanagedChanged,
 )
@@ -29,6 +30,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """First row of a run: which code, schema and configuration wrote what follows, and at what clock.
 
     `run_ns` is the same in all processes from `up` to `down`: the wall clock's ns at which the run file was written.
+    `build` is the commit of a checkout or the digest of an installed package; empty if unknown, or of older versions.
     """
 
     daemon: str
@@ -40,6 +42,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     market_ns: int
     speed: float
     run_ns: int = 0
+    build: str = ""
 
 
 class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_opened"):
@@ -47,8 +50,8 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
-    `names` its names of our products, `awaited` units that are to come of corporate actions, and `held_stops` stops
-    that wait for an operator's word on one. `broker_ids` are ids of broker orders, anybody's, that were known before a
+    `names` its names of our products, `awaited` units that are to come of corporate actions, `held_stops` stops that
+    wait for an operator's word on one, and `odd_lots` what of our positions is no whole lot and was refused. `broker_ids` are ids of broker orders, anybody's, that were known before a
     day, by that day and account with a space between.
     """
 
@@ -74,6 +77,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     broker_ids: dict[str, tuple[str, ...]] = {}
     awaited: tuple[UnitsAwaited, ...] = ()
     held_stops: tuple[HoldStop, ...] = ()
+    odd_lots: tuple[OddUnitsRefused, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):
@@ -306,5 +310,5 @@ class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 RecordMessage = (
     RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved | IntentSized | Rolled | DaySealed | Doubted
     | JournalRebuilt | JournalRelearned | RiskEventRecorded | StrategyMemory | FileTaken | OperatorRequestTaken
-    | FundsRecorded | AlertJudged | WebhooksOpened | AlertAcknowledged | ContractsAccepted
+    | FundsRecorded | AlertJudged | WebhooksOpened | AlertAcknowledged | ContractsAccepted | OddUnitsRefused
 )  # fmt: skip

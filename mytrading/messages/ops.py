@@ -243,7 +243,8 @@ class ListQuery(Query[Any], frozen=True, kw_only=True, tag="list"):
 
 
 class AlertsQuery(Query[Any], frozen=True, kw_only=True, tag="alerts"):
-    """Active alerts; `all` adds cleared ones."""
+    """All active alerts: one that is cut from a list may be the cause of the others. `all` adds cleared ones, the
+    newest of them up to the limit."""
 
     all: bool = False
     limit: Limit = MOST_ROWS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from mytrading.messages.account_events import ContractSizes
 from mytrading.messages.commands import CommandMessage
 from mytrading.messages.control import ControlMessage, StatusMessage
 from mytrading.messages.journal_rows import RecordMessage
@@ -78,7 +79,10 @@ _ROWS = (
 
 STREAMS: dict[str, Stream] = {row.name: row for row in _ROWS}
 
-INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | ExitQuote | TimerFired | AlertReceived}
+INTERNAL: dict[str, Any] = {
+    "records": RecordMessage,
+    "internal": CallOutcome | ExitQuote | TimerFired | AlertReceived | ContractSizes,
+}
 """Unions of rows that stay in a journal: records of the run, and inputs that come from a daemon's own workers."""
 
 

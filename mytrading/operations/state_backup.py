@@ -41,7 +41,7 @@ def state_contents(config: RunConfig) -> list[dict[str, Any]]:
     """Return a row for each journal file, then for each other entry of the state folder, with sizes in bytes."""
     rows: list[dict[str, Any]] = [
         {"name": f"journal/{file.daemon}", "day": file.day, "bytes": file.size, "rows": file.rows,
-         "version": file.version, "schema": file.schema, "layout": file.layout,
+         "version": file.version, "build": file.build, "schema": file.schema, "layout": file.layout,
          "state": "sealed" if file.sealed_for else "open"}
         for file in day_files(config)
     ]  # fmt: skip

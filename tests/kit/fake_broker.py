@@ -15,6 +15,7 @@ from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.active_alerts import STATE_ALERTS, Unguarded
 from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.core.time import SECOND
+from mytrading.messages.account_events import ContractSizes
 from mytrading.messages.commands import CloseGoal, HoldStop, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import (
     Alert,
@@ -48,6 +49,7 @@ FOREVER = 2**63 - 1
 """Later than any time, of clocks that count from 1970 too."""
 
 JOURNALED = (
+    ContractSizes,
     PlaceEntry,
     CloseGoal,
     WithdrawEntries,

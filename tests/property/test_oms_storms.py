@@ -31,7 +31,7 @@ def test_storm_leaves_no_order_doubled_lost_or_bare(seed: int) -> None:
     assert len(storm.bench.machine.orders()) > 10, "the storm was none"
 
 
-@pytest.mark.parametrize("seed", [19, 21, 25])
+@pytest.mark.parametrize("seed", [20, 21, 25])
 def test_storm_over_several_days_with_books_that_lag(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Positions are carried overnight, shown by the books of the day, lost by a position book, sold by hand."""
     for act, often in {"night": 1.5, "lag": 1.0, "hand": 1.0}.items():

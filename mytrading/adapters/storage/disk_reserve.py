@@ -8,6 +8,7 @@ Used for the feed's bars, the simulator's books and, with `SpareFile`, for journ
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -85,6 +86,34 @@ def free_bytes(folder: Path) -> int:
     """Return the free bytes of the disk that holds a folder."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
+
+
+def write_cure(path: Path, error: OSError) -> str:
+    """Return what an operator does about a file that the system refused to write: free space, files, or a mount.
+
+    A file system that has space and takes no new file has no inodes left; `df` shows them with `-i` alone.
+    """
+    folder = path.parent
+    if error.errno == errno.EROFS:
+        return f"{_mount_of(folder)} is mounted read-only: mount it for writing"
+    if error.errno == errno.EDQUOT:
+        return f"the quota of its user on {_mount_of(folder)} is used up: free space there"
+    with suppress(OSError):
+        status = os.statvfs(folder)
+        if error.errno == errno.ENOSPC and status.f_files and not status.f_favail and status.f_bavail:
+            return f"{_mount_of(folder)} has space but no inodes left (`df -i`): delete files there, say old logs"
+    return "free disk space" if error.errno == errno.ENOSPC else "see that the disk works and the file may be written"
+
+
+def _mount_of(folder: Path) -> str:
+    """The folder at which the file system of `folder` is mounted; `folder` itself where the system does not tell."""
+    whole, found = folder.resolve(), ""
+    with suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            place = line.split()[4].replace("\\040", " ")
+            if whole.is_relative_to(place) and len(place) >= len(found):
+                found = place
+    return found or str(folder)
 
 
 def writes_in_place(path: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 from msgspec.structs import replace
 
+from mytrading import __version__
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, exit_on_errors, fail
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_rows, progress_bar
@@ -41,6 +42,7 @@ def doctor(
     with exit_on_errors():
         from mytrading.cli.doctor.checks import CheckContext, Finding, Verdict
         from mytrading.cli.shell.target import running_or_configured_stack
+        from mytrading.runtime.host.build import running_build
 
         if simulator:
             with _trial_stack() as stack:
@@ -53,8 +55,10 @@ def doctor(
                 if not as_json:
                     _print_table(rows)
     bad = [row for row in rows if row.verdict is Verdict.FAILED]
-    if as_json:
-        print_json({"ok": not bad, "findings": [row.body for row in rows]})
+    if not as_json:
+        print(f"mytrading {__version__}, build {running_build() or 'unknown'}")
+    else:
+        print_json({"ok": not bad, "build": running_build(), "findings": [row.body for row in rows]})
     if bad:
         names = ", ".join(row.title for row in bad)
         fail(ERROR, "" if as_json else f"{len(bad)} of {len(rows)} checks failed: {names}")

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, exit_on_errors, fail, find_stack
+from mytrading.cli.shell.failures import (
+    CONFIGURATION,
+    ERROR,
+    NOT_RUNNING,
+    TIMED_OUT,
+    USAGE,
+    exit_on_errors,
+    fail,
+    find_stack,
+)
 from mytrading.cli.shell.options import AsJson, Deadline, Profile
 from mytrading.cli.shell.output import print_json, print_note, print_rows
+from mytrading.cli.trading.alerts import alert_rows
 from mytrading.cli.trading.levels import flatten_before_down
 from mytrading.core.time import format_ist
 from mytrading.runtime.supervision.kill_file import KillFile
@@ -44,7 +55,8 @@ def up(
         from mytrading.cli.stack.viewer import StackWatch, watch_stack
 
         wanted = StartOptions(simulator, replay, speed, fresh, dry_run, log_level, profile, not no_console)
-        orchestrator = prepare_stack(wanted)
+        with _named_as_held(profile or ("replay" if replay else "paper" if simulator else "default")):
+            orchestrator = prepare_stack(wanted)
         check_before_start(orchestrator)
         view = StackWatch(seconds=seconds, as_json=as_json, detach=detach)
         view.install_signal_handlers()
@@ -52,6 +64,21 @@ def up(
         code = watch_stack(orchestrator, view)
     if code:
         raise typer.Exit(code)
+
+
+@contextmanager
+def _named_as_held(profile: str) -> Iterator[None]:
+    """Add to a refusal of the settings in this `with` block what the journals of the profile hold meanwhile."""
+    from mytrading.config.problems import ConfigurationError
+
+    try:
+        yield
+    except ConfigurationError as error:
+        from mytrading.operations.held_without_start import held_without_start
+        from mytrading.runtime.host.paths import started_states
+
+        held = held_without_start(started_states(), profile, error.missing)
+        fail(CONFIGURATION, "\n".join((str(error), *held)))
 
 
 def down(
@@ -194,10 +221,12 @@ def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def problem_lines(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a line for each faulted strategy and each other active alert among the gateway's rows."""
+    """Return a line for each faulted strategy and each other kind of active alert among the gateway's rows."""
     faulted = {row["name"]: row["problem"] for row in strategies if row["state"] == "FAULTED"}
-    return [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()] + [
-        f"alert {row['code']} {row['subject']}: {row['message']}"
-        for row in alerts
-        if row["code"] != "STRATEGY_FAULTED" or row["subject"] not in faulted
+    others = [row for row in alerts if row["code"] != "STRATEGY_FAULTED" or row["subject"] not in faulted]
+    gone = [row for row in strategies if row["state"] == "GONE" and row["positions"]]
+    return [
+        *(f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()),
+        *(f"strategy {row['name']}: {row['problem']}" for row in gone),
+        *(f"alert {row['code']} {row['subject']}: {row['message']}" for row in alert_rows(others)),
     ]

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from mytrading.cli.shell.output import daemon_figures, format_cell, raw_terminal
 from mytrading.cli.stack.commands import status_headline
+from mytrading.cli.trading.alerts import alert_rows
 from mytrading.core.time import clock_time
 from mytrading.messages.commands import FORMER_CODES
 from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery, TradesQuery
@@ -87,7 +88,7 @@ _COLOURS = {"RUNNING": "green", "DEGRADED": "yellow", "STARTING": "cyan", "STOPP
 _DONE = {"FILLED": "green", "RECORDED": "cyan", "REJECTED": "red", "DENIED": "red", "UNKNOWN": "yellow", "LOST": "red"}
 
 _MOST_ROWS = 8
-_MOST_EVENTS = 9
+_MOST_ALERTS, _MOST_EVENTS = 4, 9
 _FRAME = 2
 _ROOMY = 100
 """Columns from which on everything is shown."""
@@ -283,8 +284,9 @@ def _order_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event_lines(rows: dict[str, list[dict[str, Any]]]) -> list[Text]:
-    """Alerts, then signals and the ends of trades, the newest first."""
-    lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in rows["alerts"][-4:]]
+    """Alerts, critical ones first, then signals and the ends of trades, the newest first."""
+    shown = alert_rows(rows["alerts"])[:_MOST_ALERTS]
+    lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in shown]
     moved = [(row["created_ns"], _signal_line(row)) for row in rows["signals"][-_MOST_EVENTS:]]
     moved += [(row["closed_ns"], _trade_line(row, rows["orders"])) for row in rows["trades"][-_MOST_EVENTS:]]
     return lines + [line for _, line in sorted(moved, key=lambda one: one[0], reverse=True)[:_MOST_EVENTS]]

@@ -35,14 +35,14 @@ _COLUMNS = ("name", "kind", "state", "enabled", "switched", "watches", "position
 
 @app.callback()
 def listed(context: typer.Context, as_json: AsJson = False, profile: Profile = "") -> None:
-    """The strategies that run, with their state and result."""
+    """The strategies that run, and owners of positions that do not, with state and result."""
     if context.invoked_subcommand is None:
         list_(as_json, profile)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False, profile: Profile = "") -> None:
-    """The strategies that run, with their state and result."""
+    """The strategies that run, and owners of positions that do not, with state and result."""
     from mytrading.cli.stack.commands import refusal_line
 
     rows = ask_gateway(profile, StrategiesQuery())

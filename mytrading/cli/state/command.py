@@ -35,7 +35,9 @@ def show(as_json: AsJson = False, profile: Profile = "") -> None:
         print_json({"folder": found.config.state_dir, "files": rows})
         return
     print(found.config.state_dir)
-    print_rows(rows, ("name", "day", "bytes", "rows", "state", "version", "schema", "layout"), False, "nothing yet")
+    print_rows(
+        rows, ("name", "day", "bytes", "rows", "state", "version", "build", "schema", "layout"), False, "nothing yet"
+    )
 
 
 @app.command()

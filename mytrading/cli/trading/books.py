@@ -1,4 +1,4 @@
-"""`mytrading orders`, `positions`, `trades`, `signals` and `alerts`: tables of the gateway, and commands on one row."""
+"""`mytrading orders`, `positions`, `trades` and `signals`: tables of the gateway, and commands on one row."""
 
 from __future__ import annotations
 
@@ -82,16 +82,6 @@ def _by_account(row: Row) -> list[Row]:
         return [{**row, "denied": row.get("denied") or [one["reason"] for one in accounts if one["reason"]]}]
     under = [{"strategy": f"· {one['account']}", "result": one["result"], "denied": one["reason"]} for one in accounts]
     return [{**row, "denied": ""}, *under]
-
-
-def alerts(
-    everything: bool = Option(False, "--all", help="Show cleared alerts too."),
-    limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
-) -> None:  # fmt: skip
-    """Alerts of all processes, active ones unless --all."""
-    rows = ask_gateway(profile, ops.AlertsQuery(limit=limit, all=everything))
-    columns = ("first_ns", "severity", "code", "subject", "message", "count")
-    print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
 
 
 @orders_app.callback()

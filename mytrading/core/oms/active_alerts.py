@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mytrading.core.active_alerts import ENGINE_STOP_BLIND, STAYS, ActiveAlert, Subject
+from mytrading.core.oms.exits import odd_lots
 from mytrading.core.oms.placing.entries import churn_alert_subject
 from mytrading.core.oms.reconcile.position_corrections import alert_subject
 from mytrading.core.oms.state.alert_codes import StateAlert as C
@@ -83,6 +84,11 @@ def _is_stopped(code: str) -> IsActive:
     )
 
 
+def _is_odd(state: State, subject: str) -> bool:
+    rows = state.odd_lots.sorted_values()
+    return any(odd_lots.alert_subject(row) == subject and odd_lots.is_refused(state, row) for row in rows)
+
+
 def _waits(state: State, name: str) -> bool:
     """True while the exit goal of this id has sent no exit since the alert."""
     return (goal := state.goals.get(name)) is not None and name in state.open_goals and bool(goal.obstacle)
@@ -102,6 +108,7 @@ DECIDED_ALERTS: dict[str, IsActive] = {
     C.STOP_SHOWN_ENDED: _order(lambda order: order.state in SENT and isinstance(order.evidence.end, PendingEnd)),
     C.STOP_RELEASED: _protection(lambda level: level.state == "released"),
     C.STOP_FAILED: _protection(lambda level: level.state != "done"),
+    C.ODD_LOT: _is_odd,
     C.GOAL_STUCK: lambda state, name: name in state.open_goals,
     C.EXIT_WAITS: _waits,
     C.FLATTEN_LATE: lambda state, name: name in state.open_flattens,

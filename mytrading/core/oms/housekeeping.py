@@ -211,6 +211,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
             if level.units and (position := state.positions.get(owner)) is not None and position.quantity
         ),
         held_stops=tuple(h for owner, h in state.held_stops.sorted_items() if _is_held(state, owner)),
+        odd_lots=tuple(state.odd_lots.sorted_values()),
     )  # fmt: skip
 
 

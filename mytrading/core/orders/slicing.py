@@ -58,11 +58,14 @@ def slice_quantities(quantity: int, sizes: Sizes) -> tuple[int, ...]:
 
 
 def closing_slice_quantities(quantity: int, sizes: Sizes) -> tuple[int, ...]:
-    """Return the units of each slice of an exit; never raises: what one parent cannot carry is left for later."""
-    if sizes.fits(quantity) or not sizes.most_lots:
-        return (quantity,)
+    """Return the units of each slice of an exit; never raises: what one parent cannot carry is left for later.
+
+    Units that are no whole lot are a slice of their own, since an exchange refuses the whole of an order with them."""
     odd = quantity % max(sizes.lot, 1)
-    whole = slice_quantities(min(quantity - odd, sizes.most_units), sizes)
+    if odd == quantity or (sizes.fits(quantity) and not odd) or (sizes.freeze > UNKNOWN_FREEZE and not sizes.most_lots):
+        return (quantity,)
+    most = sizes.most_units if sizes.most_lots else quantity
+    whole = slice_quantities(min(quantity - odd, most), sizes)
     return (*whole, odd) if odd else whole
 
 

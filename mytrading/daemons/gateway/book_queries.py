@@ -32,6 +32,8 @@ from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal, SignalVetoed
 from mytrading.runtime.host.clock import machine_now
 
+MANUAL = "manual"
+"""The owner of units that are claimed only to be closed."""
 UNMANAGED = "(unmanaged)"
 """In place of a strategy: units that the broker holds and no strategy owns."""
 
@@ -240,8 +242,12 @@ def _vetoed(row: SignalVetoed) -> dict[str, Any]:
 
 
 def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, Any]]:
-    """Return a JSON row per strategy of this run: state, parameters, open positions, profit in rupees."""
-    return [_strategy_row(ctx, run.name, run) for run in ctx.runs]
+    """Return a JSON row per strategy of this run, and per owner of an open position that does not run (GONE): state,
+    parameters, open positions, profit in rupees."""
+    names = {run.name for run in ctx.runs} | {MANUAL}
+    held = (row.strategy for row in ctx.view.positions.values() if row.quantity or row.quantity_seen)
+    owners = sorted({name for name in held if name and name not in names})
+    return [_strategy_row(ctx, run.name, run) for run in ctx.runs] + [_strategy_row(ctx, name, None) for name in owners]
 
 
 def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
@@ -280,7 +286,7 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "name": name,
         "kind": _kind(run),
         "state": state,
-        "problem": f"{fault.where}: {fault.error}" if fault else "",
+        "problem": f"{fault.where}: {fault.error}" if fault else _ownerless(name, mine) if run is None else "",
         "enabled": enabled,
         "waits": _waits(ctx, run, mine) if run is not None and state == "RUNNING" and enabled else "",
         "held": why_held(ctx, run) if run is not None and state == "RUNNING" and enabled else "",
@@ -295,6 +301,14 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "unrealised": round(sum(ctx.view.unrealised_of(position) or 0.0 for position in mine), 2),
         "positions": sum(1 for position in mine if position.quantity),
     }
+
+
+def _ownerless(name: str, positions: Iterable[Position]) -> str:
+    """What is to be done about what a strategy holds that does not run; empty if it holds nothing."""
+    held = [f"{row.open_units:+d} {row.instrument} in {row.account}" for row in positions if row.open_units]
+    cure = f"put it back and start again, or close it: `mytrading flatten --strategy {name}`"
+    what = "its file is gone, or it is not among ENABLED_STRATEGIES; stops and exits of it go on"
+    return f"holds {', '.join(held)}, and does not run: {what}; {cure}" if held and name != MANUAL else ""
 
 
 def why_held(ctx: RequestContext, run: StrategyRun) -> str:

@@ -32,7 +32,7 @@ from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, describe_order
 from mytrading.core.risk.runs.run import run_id_of
 from mytrading.core.time import iso_day
-from mytrading.daemons.gateway.book_queries import bared_legs, resting_entries
+from mytrading.daemons.gateway.book_queries import MANUAL, bared_legs, resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import control, ops
 from mytrading.messages.account_events import UnmanagedChanged
@@ -45,8 +45,6 @@ from mytrading.messages.run_config import ServerMode, VenueKind
 from mytrading.runtime.host.clock import machine_now, run_written_wall_ns
 from mytrading.runtime.journal.copies import copy_newest_file
 
-MANUAL = "manual"
-"""The owner of units that are claimed only to be closed."""
 STOP_LIMIT_BEYOND = 0.03
 """Default distance of the limit of a claim's stop beyond its trigger: three percent."""
 

@@ -150,9 +150,12 @@ def _daemon(ctx: RequestContext, name: str) -> dict[str, Any]:
 
 
 def alerts(ctx: RequestContext, request: ops.AlertsQuery) -> list[dict[str, Any]]:
-    """Return JSON rows of the active alerts (`all`: cleared ones too), in the order in which they were raised."""
-    rows = [alert for alert in ctx.control.shown_alerts() if request.all or not alert.cleared]
-    return [_alert(ctx, alert) for alert in newest(rows, request.limit)]
+    """Return JSON rows of the active alerts, all of them, in the order in which they were raised; with `all` the newest
+    cleared ones too, up to the limit."""
+    rows = ctx.control.shown_alerts()
+    cleared = [alert for alert in rows if alert.cleared] if request.all else []
+    shown = [alert for alert in rows if not alert.cleared] + newest(cleared, request.limit)
+    return [_alert(ctx, alert) for alert in sorted(shown, key=lambda alert: alert.first_ns)]
 
 
 def _alert(ctx: RequestContext, alert: Alert) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mytrading.daemons.router.account_pools import AccountPools, Job
 from mytrading.daemons.router.exit_quotes import ExitQuotes
 from mytrading.daemons.router.reporting import Budgets, order_fields, position_fields
 from mytrading.daemons.router.setup import OrderRows, build_order_machine
-from mytrading.daemons.router.watches import BooksWatch, KillWatch
+from mytrading.daemons.router.watches import BooksWatch, KillWatch, LotWatch
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import DayTraded, Heartbeat, WithdrawRequested
@@ -69,6 +69,7 @@ class TradeManager(MachineDaemon):
         self._reported = 0
         self._unguarded = Unguarded()
         self._kill = KillWatch(config)
+        self._lots = LotWatch(config)
         has_books = config.venue.kind is VenueKind.OPENALGO
         self._compared = tuple(account.id for account in config.order_accounts) if has_books else ()
         """The accounts whose books are compared at a start; a dry run has none."""
@@ -97,6 +98,7 @@ class TradeManager(MachineDaemon):
         self.every(GUARD_S, self._guard)
         self.every(TICK_S, self._on_tick)
         self.every(1.0, self._publish_budgets)
+        self.every(1.0, lambda _: self._lots.check_file(self))
         self.edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
         self._tables.follow_calendar(self.edits, Calendar.from_dict)
         self.every(1.0, lambda _: self.edits.poll())

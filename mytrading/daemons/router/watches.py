@@ -1,11 +1,13 @@
-"""The router's own watches: the KILL file, and whether the books of each account can be read."""
+"""The router's own watches: the KILL file, lots of what is held, and whether the books of each account can be read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST
+from mytrading.messages.account_events import ContractSizes
 from mytrading.messages.control import KILL
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.reports import BooksRead
@@ -41,6 +43,27 @@ class KillWatch:
         for account in self._accounts:
             signal = kill.flatten_request(account, router.clock.now(), machine_ns)
             router.step("control", signal, source=router.name, keep=True)
+
+
+class LotWatch:
+    """Lots and freeze quantities of what is held, by the day's list: a stop of the morning is placed by no command,
+    which would name them."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._file = InstrumentFile(config.state)
+
+    def check_file(self, router: _Router) -> None:
+        """Pass changed sizes to the order machine, which journals them; a list that is refused in part says none."""
+        if not self._file.has_changed():
+            return
+        held = {position.instrument for position in router.orders.positions() if position.open_units}
+        snapshot = self._file.snapshot() if held else None
+        if snapshot is None or snapshot.refusals:
+            return
+        listed = {one.id: (one.lot_size, one.freeze_qty) for one in snapshot.instruments if one.id in held}
+        known = router.orders.state.sizes
+        if news := {name: sizes for name, sizes in listed.items() if sizes[0] > 0 and known.get(name) != sizes}:
+            router.step("internal", ContractSizes(sizes=news, at_ns=router.clock.now()), keep=True)
 
 
 class BooksWatch:

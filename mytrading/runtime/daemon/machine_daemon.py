@@ -25,6 +25,7 @@ from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Patter
 from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.journal_follower import CATCH_UP_S, STILL_HERE_ROWS, JournalFollower
 from mytrading.runtime.daemon.lockstep import Progress
+from mytrading.runtime.host.build import running_build
 from mytrading.runtime.host.clock import machine_now, run_written_wall_ns
 from mytrading.runtime.journal.format import INPUT, OUTPUT, RECORD, Cursor, Entry, Row
 from mytrading.runtime.journal.journal import Journal, JournalDamaged, JournalFull, JournalUnavailable
@@ -231,6 +232,7 @@ class MachineDaemon(Daemon):
             market_ns=self.clock.now(),
             speed=self.clock.speed,
             run_ns=run_written_wall_ns(self.config),
+            build=running_build(),
         )
 
     def step(

@@ -19,7 +19,8 @@ ARCHIVE = "archive"
 
 
 class DayFile(NamedTuple):
-    """One journal file. `sealed_for` is the day after it, empty while it is open; `version` wrote its newest run."""
+    """One journal file. `sealed_for` is the day after it, empty while it is open; `version` and `build` are
+    those of the newest run in it."""
 
     daemon: str
     path: Path
@@ -29,6 +30,7 @@ class DayFile(NamedTuple):
     version: str
     schema: int
     sealed_for: str
+    build: str = ""
 
     @property
     def day(self) -> str:
@@ -71,8 +73,8 @@ def summarize_file(daemon: str, path: Path) -> DayFile:
                     with suppress(FrameError):
                         message = decoder.decode_body(row.body)
                         run = message if isinstance(message, RunStarted) else run
-    version, schema = (run.version, run.schema) if run else ("", 0)
-    return DayFile(daemon, path, end, rows, LAYOUT, version, schema, following)
+    version, schema, build = (run.version, run.schema, run.build) if run else ("", 0, "")
+    return DayFile(daemon, path, end, rows, LAYOUT, version, schema, following, build)
 
 
 def closed_files(config: RunConfig) -> list[DayFile]:

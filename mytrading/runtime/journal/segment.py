@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mytrading.adapters.storage.disk_reserve import SpareFile, free_bytes, writes_in_place
+from mytrading.adapters.storage.disk_reserve import SpareFile, free_bytes, write_cure, writes_in_place
 from mytrading.runtime.journal import format as fmt
 
 AHEAD_BYTES = 1 << 20
@@ -91,7 +91,7 @@ class SegmentWriter:
                 self._sync(end)
         except OSError as error:
             self._take_out()
-            raise fmt.JournalFull(f"{self.path}: {error}; free disk space") from error
+            raise fmt.JournalFull(f"{self.path}: {error}; {write_cure(self.path, error)}") from error
         self.end = end
         self._unsynced = 0 if durable else self._unsynced + 1
         self._rests = kind == fmt.REST
@@ -204,7 +204,7 @@ def write_new_segment(
             file.write(fmt.encode_frame(fmt.REST, None, file.tell()))
             end = file.tell()
     except OSError as error:
-        raise fmt.JournalFull(f"{made}: {error}; free disk space") from error
+        raise fmt.JournalFull(f"{made}: {error}; {write_cure(made, error)}") from error
     return made, end
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions
 from mytrading.core.oms.evidence.judge import ENDS, OPEN
-from mytrading.core.oms.exits import claimed_units, exit_goals
+from mytrading.core.oms.exits import claimed_units, exit_goals, odd_lots
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -20,11 +20,9 @@ from mytrading.core.orders.state_machine import (
     SENT,
     TRIGGERED,
     UNRESOLVED,
-    is_of_day,
     is_untriggered_stop,
     with_cancel,
 )
-from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import NO_CANCEL, OrderTerms, PendingEnd
@@ -108,12 +106,13 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         if flat and not live_stops(oms, level) and not _entries_out(oms, level):
             oms.change_protection(level, state="done")
         return
-    if leaving >= abs(seen):
+    units = odd_lots.placeable_units(oms, level, abs(seen)) if oms.state.odd_lots else abs(seen)
+    if leaving >= units:
         if leaving:
             _withdraw(oms, stops, "an exit takes over")
             return
     elif leaving:
-        _cover(oms, level, stops, wanted=0, most=abs(seen) - leaving)
+        _cover(oms, level, stops, wanted=0, most=units - leaving)
         stops = live_stops(oms, level)
     if not oms.is_trading(level.instrument) or oms.is_venue_square_off(level):
         # nothing is placed: what ends then is no failure, and the open begins again
@@ -137,8 +136,8 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
             if waits and not stop.filled_seen:
                 quantity = modify.wanted_terms(stop).quantity
                 modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
-        most = max(abs(seen), abs(sure)) if not leaving else abs(seen) - leaving
-        wanted_units = exit_goals.guardable_units(oms, level, abs(seen) - leaving)
+        most = max(abs(seen), abs(sure)) if not leaving else units - leaving
+        wanted_units = exit_goals.guardable_units(oms, level, units - leaving)
         _cover(oms, level, live_stops(oms, level), wanted=wanted_units, most=most)
 
 
@@ -191,12 +190,10 @@ def is_end_unasked(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     end, rested = order.evidence.end, order.evidence.rested
     if not rested and not cancel.proof and isinstance(end, PendingEnd) and end.by_stream:
         return False
-    if level is None or level.state != "open" or order.client_order_id in oms.state.carried:
-        return False
+    if level is None or level.state != "open" or oms.is_of_earlier_day(order):
+        return False  # nothing guards by it, or it ended with its day
     if not oms.is_trading(order.instrument) or oms.is_venue_square_off(order):
         return False
-    if not is_of_day(order, ist_date(oms.now).isoformat()):
-        return False  # it ended with its day
     if not cancel.proof:
         return not cancel.wanted and not cancel.calls
     return not cancel.answered_machine_ns or read.began_machine_ns <= cancel.answered_machine_ns
@@ -378,7 +375,8 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str, said: str = "") 
     oms.alert(StateAlert.STOP_FAILED, Severity.CRITICAL, level.id, what)
     handed = oms.change_protection(level, state="handed")
     exit_goals.start_goal(oms, content_id("unguarded", level.id, level.attempts, oms.machine), level, level.cause, why)
-    if exit_goals.leaving_units(oms, level.net, level.strategy) >= abs(oms.position(level).quantity_seen):
+    units = odd_lots.placeable_units(oms, level, abs(oms.position(level).quantity_seen))
+    if exit_goals.leaving_units(oms, level.net, level.strategy) >= units:
         _withdraw(oms, live_stops(oms, level), "an exit takes over")
     return handed
 
@@ -448,7 +446,7 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
 
 def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
     # a stop of an earlier day ended with that
-    ended = (order for order in slices.orders_by_id(oms, level.order) if order.client_order_id not in oms.state.carried)
+    ended = (order for order in slices.orders_by_id(oms, level.order) if not oms.is_of_earlier_day(order))
     failed = [order for order in ended if _failed(order)]
     if level.moving is not None and (refused := [order for order in failed if _is_refused_move(order, level.moving)]):
         level = oms.change_protection(modify.refuse_move(oms, level, refused[-1], refused[-1].message), order="")

@@ -10,7 +10,7 @@ from mytrading.core.ids import client_order_id
 from mytrading.core.instruments.symbology import kind_of
 from mytrading.core.no_price import contradicts_book
 from mytrading.core.oms.evidence import held_bounds, net_positions
-from mytrading.core.oms.exits import exit_waits
+from mytrading.core.oms.exits import exit_waits, odd_lots
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -132,6 +132,11 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if not oms.is_trading(goal.instrument):
         _alert_wait(oms, exit_waits.wait_for_open(oms, goal), out)
         return
+    units = abs(position.quantity)
+    if oms.state.odd_lots:
+        units = odd_lots.placeable_units(oms, goal, units)
+    if position.quantity and not units and not out.exits:
+        return  # one alert stands for what is no whole lot, and nothing follows for it
     goal = _alert_wait(oms, _priced(oms, exit_waits.begin_session(oms, goal)), out)
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
@@ -154,7 +159,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         or not exit_waits.has_calls(oms, goal)
     ):
         return
-    order = build_exit_order(oms, goal, position, abs(position.quantity))
+    order = build_exit_order(oms, goal, position, units)
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
         fits = order.quantity - goal.elsewhere - held_bounds.units_held_back(oms, goal, position)
     else:
@@ -318,6 +323,7 @@ def sendable_units(oms: OrderDecision, goal: Goal) -> int:
     exits = (o for o in _out(oms, goal, key).exits if o.purpose is not Purpose.STOP and o.state in LIVE)
     left = abs(position.quantity) - sum(unfilled_quantity(order) for order in exits)
     left -= held_bounds.units_held_back(oms, goal, position)
+    left = odd_lots.placeable_units(oms, goal, left) if oms.state.odd_lots else left
     return max(0, left) if left > goal.elsewhere else 0  # what orders without owner may close needs no stop beside them
 
 
@@ -543,7 +549,7 @@ def build_exit_order(oms: OrderDecision, goal: Goal, position: Position, quantit
         run=position.run or goal.run, cause=goal.cause, purpose=goal.purpose,
         side=Side.SELL if position.quantity > 0 else Side.BUY, quantity=quantity,
         order_type=OrderType.LIMIT if price else OrderType.MARKET, price=price, state=OrderState.INITIALIZED,
-        created_ns=goal.created_ns, updated_ns=oms.now,
+        created_ns=oms.now, updated_ns=oms.now,
         call=PlacingCall(trace_ns=goal.trace_ns) if attempt == 1 and goal.trace_ns else NO_CALL,
         links=OrderLinks(goal=goal.id),
     )  # fmt: skip

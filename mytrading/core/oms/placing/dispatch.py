@@ -7,6 +7,8 @@ the row is committed.
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from mytrading.core.oms.evidence import held_bounds
@@ -31,7 +33,7 @@ def dispatch_calls(oms: OrderDecision) -> None:
         order = oms.order(name)
         ranked.append((call_priority(oms, order), order))
     if len(ranked) > 1:
-        ranked.sort(key=_turn)
+        ranked.sort(key=partial(_turn, state))
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
@@ -92,11 +94,14 @@ def calls_kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[
     return kept
 
 
-def _turn(ranked: tuple[int, Order]) -> tuple[int, bool, int, str, int]:
-    """Within a rank placings go first: a stop or exit that waits leaves its position bare, a cancel makes one so."""
+def _turn(state: State, ranked: tuple[int, Order]) -> tuple[int, bool, int, str, int]:
+    """Within a rank placings go first: a stop or exit that waits leaves its position bare, a cancel makes one so. Of
+    exits the first is that whose goal has waited longest, whichever attempt of it this is."""
     rank, order = ranked
     placed = order.state is not OrderState.INITIALIZED
-    return rank, placed, order.created_ns, order.links.parent or order.client_order_id, order.links.slice
+    goal = state.goals.get(order.links.goal) if order.links.goal else None
+    since = goal.created_ns if goal else order.created_ns
+    return rank, placed, since, order.links.parent or order.client_order_id, order.links.slice
 
 
 ENTRIES = 3
@@ -257,7 +262,7 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
 
 
 def _modify(oms: OrderDecision, order: Order, budget: int) -> int:
-    if order.client_order_id in oms.state.carried:
+    if oms.is_of_earlier_day(order):
         return 0  # it ended with its day, and what the broker says of it now is no answer to the change
     unseen = oms.limits.mode_first and order.account not in oms.state.modes
     if unseen or (due := modify.prepare_due_modify(oms, order)) is None:

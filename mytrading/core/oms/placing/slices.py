@@ -24,7 +24,7 @@ def create_entry_orders(oms: OrderDecision, order: Order) -> None:
 def create_closing_orders(oms: OrderDecision, order: Order, fits: int) -> None:
     """Emit an exit or stop as INITIALIZED; if it needs slices, for at most the `fits` units that it may still close."""
     sizes = oms.state.sizes.get(order.instrument) or _UNKNOWN
-    if sizes.fits(order.quantity):
+    if sizes.fits(order.quantity) and not order.quantity % (sizes.lot or 1):
         oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
         return
     quantities = closing_slice_quantities(order.quantity, sizes)

@@ -124,9 +124,8 @@ def _prove_unread_ends(oms: OrderDecision, read: BooksRead, trades: dict[str, Br
 
 def _is_empty_by_failure(oms: OrderDecision, read: BooksRead) -> bool:
     """True if the order book has no row though it has to list orders of today; alerted once when two reads say so."""
-    carried = oms.state.carried
-    names = (name for (of, _), name in oms.state.by_broker.items() if of == read.account and name not in carried)
-    lacking = not read.orders and any(names)
+    names = (name for (of, _), name in oms.state.by_broker.items() if of == read.account)
+    lacking = not read.orders and any(not oms.is_of_earlier_day(oms.order(name)) for name in names)
     empty = lacking and not unread_rows.unread_rows_of(read, unread_rows.ORDERS)
     known = oms.state.emptied.get(read.account)
     if known is None and empty:
@@ -160,7 +159,7 @@ def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
     for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
         unseen = order.client_order_id not in shown and not unread_rows.hides_order(oms, order, read)
-        if order.filled and order.state in TERMINAL and unseen:
+        if order.filled and order.state in TERMINAL and unseen and not oms.is_of_earlier_day(order):
             behind |= order_updates.on_absent_order(oms, order, read)
     for name in sorted(oms.state.carried):
         _settle(oms, oms.order(name), read, shown)

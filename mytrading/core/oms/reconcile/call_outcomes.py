@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.exits import broker_stops, exit_goals
+from mytrading.core.oms.exits import broker_stops, exit_goals, odd_lots
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -107,7 +107,8 @@ def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> Non
         )  # fmt: skip
         slices.alert_rejected_slice(oms, order, outcome.message)
         if order.purpose.reduces:
-            exit_goals.on_refusal(oms, refused)
+            if not odd_lots.on_refusal(oms, refused):
+                exit_goals.on_refusal(oms, refused)
             oms.request_read(order.account, "exit rejected", positions=True)
     elif kind is Outcome.RECORDED:
         change = {"state": OrderState.RECORDED, "call": call, "message": outcome.message}

@@ -11,7 +11,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.oms.evidence import held_bounds, missing_units, net_evidence, net_positions, unread_rows
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, judge
 from mytrading.core.oms.evidence.judge import OrderVerdict as V
-from mytrading.core.oms.exits import broker_stops, exit_goals
+from mytrading.core.oms.exits import broker_stops, exit_goals, odd_lots
 from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import short_delivery, startup
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
@@ -293,7 +293,7 @@ def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
 def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """Update an order that no book of a read lists, ended if proven; True while the read may just be outdated."""
     filled = order.state in TERMINAL
-    reading = reading_without_row(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
+    reading = reading_without_row(oms, read)._replace(carried=oms.is_of_earlier_day(order))
     case = OrderCase.FILLED_ABSENT if filled else OrderCase.RESTING_ABSENT
     verdict, evidence = judge(order, order.evidence, reading, case)
     if verdict is V.MISSING_NOTED:
@@ -424,7 +424,8 @@ def _learn(
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
             slices.alert_rejected_slice(oms, changed, changed.message)
             if changed.purpose.reduces:
-                exit_goals.on_refusal(oms, changed)
+                if not odd_lots.on_refusal(oms, changed):
+                    exit_goals.on_refusal(oms, changed)
                 oms.request_read(changed.account, "exit rejected", positions=True)
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
             modify.place_replacement(oms, changed)

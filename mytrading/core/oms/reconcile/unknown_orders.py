@@ -131,7 +131,7 @@ def _listed(
 
 def _reading(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> OrderReading:
     reading = order_updates.reading_without_row(oms, sorted_read.read)
-    return reading._replace(behind=sorted_read.behind, carried=order.client_order_id in oms.state.carried)
+    return reading._replace(behind=sorted_read.behind, carried=oms.is_of_earlier_day(order))
 
 
 def _shown_prices(order: Order, row: BrokerOrder) -> dict[str, Any]:

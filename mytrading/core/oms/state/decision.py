@@ -17,7 +17,7 @@ from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
-from mytrading.core.orders.state_machine import TRANSITIONS, ModifyRules, with_cancel
+from mytrading.core.orders.state_machine import TRANSITIONS, ModifyRules, is_of_day, with_cancel
 from mytrading.core.time import ist_date
 from mytrading.messages import orders
 from mytrading.messages.account_events import InstrumentHalted
@@ -100,6 +100,12 @@ class OrderDecision:
         if not self._is_provisional(exchange, self.now):
             return False
         return self.state.traded_days.get(exchange) != ist_date(self.now).isoformat()
+
+    def is_of_earlier_day(self, order: orders.Order) -> bool:
+        """True for an order of an earlier day, also where the journal's day could not be ended since: a broker's books
+        begin anew each morning, whatever our file is called."""
+        carried = order.client_order_id in self.state.carried
+        return carried or not is_of_day(order, ist_date(self.now).isoformat())
 
     def is_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
         """True for MIS from shortly before the venue itself squares off: nothing is sent for `thing` from then on."""

@@ -24,7 +24,7 @@ from mytrading.messages.control import (
     TradingState,
     WithdrawRequested,
 )
-from mytrading.messages.enums import Call, OrderState, Product, Purpose
+from mytrading.messages.enums import Call, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.keys import NetKey
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
@@ -227,7 +227,7 @@ def _day(state: State, row: DayOpened) -> None:
     for flatten in row.flattens:
         _flatten(state, orders.FlattenChanged(flatten=flatten, at_ns=0))
     levels = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
-    for part in (*levels, row.agreed, row.names, row.awaited):
+    for part in (*levels, row.agreed, row.names, row.awaited, row.odd_lots):
         for kept in part:
             FOLDS[type(kept)](state, kept)
     for text in row.used_ids:
@@ -341,7 +341,16 @@ def _append(state: State, table: Table[str, Any], account: str, value: object, k
     state.put(table, account, (*(table.get(account) or ()), value)[-keep:])
 
 
-def _many_sizes(state: State, row: FlattenRequested | DayOpened) -> None:
+def _trading(state: State, row: TradingState) -> None:
+    known = state.trading.get(row.account)
+    if row.level is TradingLevel.NORMAL and (known is None or row.generation > known.generation):
+        for owner in list(state.odd_lots):  # an operator resumes: what was refused is tried once more
+            if row.account in ("", owner.account):
+                state.drop(state.odd_lots, owner)
+    _newest(state, state.trading, row.account, row)
+
+
+def _many_sizes(state: State, row: FlattenRequested | DayOpened | account_events.ContractSizes) -> None:
     for instrument, sizes in row.sizes.items():
         state.put(state.sizes, instrument, Sizes(*sizes))
 
@@ -374,6 +383,8 @@ FOLDS: dict[type, Any] = {
     ),
     account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.lacks),
     account_events.ProductNamed: _named,
+    account_events.ContractSizes: _many_sizes,
+    account_events.OddUnitsRefused: lambda state, row: state.put(state.odd_lots, row.owner, row),
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared
     ),
@@ -386,7 +397,7 @@ FOLDS: dict[type, Any] = {
     orders.RequestAnswered: _answered,
     SettlementOpened: lambda state, row: state.put(state.settlements, row.request.id, row),
     UnitsAwaited: lambda state, row: state.put(state.awaited, row.owner, row),
-    TradingState: lambda state, row: _newest(state, state.trading, row.account, row),
+    TradingState: _trading,
     StrategySwitch: lambda state, row: _newest(state, state.switches, row.strategy, row),
     DayOpened: _day,
     RunStarted: _run_started,

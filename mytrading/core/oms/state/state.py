@@ -183,6 +183,8 @@ class State:
     """Send times of calls on their way, by account, order and kind."""
     sizes: Table[str, Sizes]
     """Lot and freeze quantity by instrument, by the last command."""
+    odd_lots: Table[OwnerKey, account_events.OddUnitsRefused]
+    """What the broker refused of positions since it is no whole lot, as it was then."""
     parts: Table[str, frozenset[str]]
     """The slices of each parent."""
     withdrawn: Table[tuple[str, str], int]

@@ -179,3 +179,13 @@ def test_latency_has_one_unit_and_the_speed_of_the_market_beside_it() -> None:
 def test_feed_tells_coverage_and_of_troubles_those_that_were() -> None:
     text = "\n".join(drawn(reported(figures={"malformed": 2.0, "bar_gaps": 0.0}), 140, 45))
     assert "feed 139 quotes/s · 3 of 4 instruments fresh · 19 bars · malformed 2\n" in text
+
+
+def test_critical_alert_is_seen_above_the_many_of_another_kind_that_are_newer() -> None:
+    body = reported(3)
+    cause = {"code": "DAY_NOT_ROLLED", "subject": "risk", "message": "no inodes", "severity": "critical", "first_ns": 1}
+    missing = {"code": "ORDER_MISSING", "message": "gone", "severity": "warning", "last_ns": 9}
+    body.rows["alerts"] = [cause, *({**missing, "subject": f"o{n}", "first_ns": 2 + n} for n in range(92))]
+    text = "\n".join(drawn(body, 140, 45))
+    assert "DAY_NOT_ROLLED risk: no inodes" in text and "o0, o1, o2 and 89 more" in text
+    assert text.index("DAY_NOT_ROLLED") < text.index("ORDER_MISSING")

@@ -164,3 +164,20 @@ def test_acknowledged_alert_stays_active_with_a_name_until_it_is_raised_anew_or_
         server.answer(msgspec.structs.replace(asked, request_id="b"))
     control.apply(msgspec.structs.replace(warning, first_ns=9))
     assert "acknowledged_by" not in server.answer(AlertsQuery())[0]
+
+
+def test_no_active_alert_is_left_out_however_many_there_are_and_only_old_cleared_ones_are(tmp_path: Path) -> None:
+    control = ControlMachine()
+    for number in range(300):
+        one = msgspec.structs.replace(alert(), subject=f"active {number}", first_ns=number)
+        control.apply(one)
+        ended = msgspec.structs.replace(one, subject=f"ended {number}")
+        control.apply(ended)
+        control.apply(msgspec.structs.replace(ended, cleared=True))
+    server = ops_server(run_config(tmp_path), control=control)
+    assert len(server.answer(AlertsQuery())) == 300
+    assert len(server.answer(AlertsQuery(limit=5))) == 300
+    rows = server.answer(AlertsQuery(all=True, limit=5))
+    assert [row["subject"] for row in rows if row.get("cleared")] == [f"ended {number}" for number in range(295, 300)]
+    assert len(rows) == 305
+    assert len(server.answer(AlertsQuery(all=True, limit=0))) == 600

@@ -89,6 +89,19 @@ def test_strategy_that_is_gone_still_has_its_books(tmp_path: Path) -> None:
     assert len(body["orders"]) == 1
 
 
+def test_owner_of_a_position_that_does_not_run_is_among_the_strategies_and_says_what_it_holds(tmp_path: Path) -> None:
+    view = reported()
+    hold(view, "main", 0, 10.0, "Flat")
+    hold(view, "main", 65, 0.0, "manual")
+    rows = ask(view, tmp_path, StrategiesQuery())
+    assert [(row["name"], row["state"], row["positions"]) for row in rows] == [
+        (NAME, "LOADING", 2),
+        ("Another", "GONE", 1),
+    ]
+    assert rows[1]["problem"].startswith(f"holds +75 {CALL} in main, and does not run: its file is gone")
+    assert "mytrading flatten --strategy Another" in rows[1]["problem"]
+
+
 def test_name_that_never_traded_is_refused_with_those_that_did(tmp_path: Path) -> None:
     with pytest.raises(RequestRefused, match=f"\\({NAME}, Another\\); found 'Nobody'"):
         ask(reported(), tmp_path, StrategyQuery(strategy="Nobody"))
@@ -96,19 +109,19 @@ def test_name_that_never_traded_is_refused_with_those_that_did(tmp_path: Path) -
 
 def test_list_shows_kind_and_switch(tmp_path: Path) -> None:
     off = StrategySwitch(strategy=NAME, enabled=False, generation=1, at_ns=1)
-    (row,) = ask(reported(), tmp_path, StrategiesQuery(), off)
+    row, _of_another = ask(reported(), tmp_path, StrategiesQuery(), off)
     assert (row["name"], row["kind"], row["enabled"], row["positions"]) == (NAME, "code", False, 2)
 
 
 def test_list_shows_what_a_strategy_waits_for_and_the_prices_of_what_it_watches(tmp_path: Path) -> None:
     view = reported()
-    (row,) = ask(view, tmp_path, StrategiesQuery())
+    row, _of_another = ask(view, tmp_path, StrategiesQuery())
     assert (row["state"], row["waits"]) == ("LOADING", "")
     (watched,) = row["watches"][:1]
     assert row["prices"][watched] is None
     view.apply(StrategyStarted(strategy=NAME, parameters={}, watches=(watched,), warm_bars=0, at_ns=1))
     view.apply(Quote(watched, 1, 1, 26_081.35))
-    (row,) = ask(view, tmp_path, StrategiesQuery())
+    row, _of_another = ask(view, tmp_path, StrategiesQuery())
     assert row["waits"].startswith("entry of ") and row["waits"].endswith(" to fill")
     assert row["prices"][watched] == 26_081.35
 

@@ -264,3 +264,33 @@ def test_exit_that_is_not_resolved_is_read_each_second_however_the_reads_fail(kn
             bench.end(call, Outcome.UNKNOWN, message="timed out")
         bench.read(orders=None, trades=None, positions=None)
     assert bench.reads_wanted - wanted >= 55
+
+
+def test_each_attempt_of_an_exit_is_dated_by_its_own_moment(bench: OrderBench) -> None:
+    bench.close("g1")
+    first = bench.calls[0].order
+    bench.end(bench.calls[0], Outcome.REFUSED)
+    for _ in range(5):
+        bench.tick(SECOND)
+        bench.read()
+    (second,) = [call.order for call in bench.calls if call.call is Call.PLACE]
+    assert second.client_order_id != first.client_order_id
+    assert second.created_ns - first.created_ns >= SECOND, "a retry of tomorrow is no order of today"
+    assert goal(bench).created_ns == first.created_ns
+
+
+def test_later_attempt_of_the_older_goal_leaves_before_the_first_of_a_newer_one(bench: OrderBench) -> None:
+    bench.hold("e2", instrument="NFO:B", strategy="s2")
+    bench.close("g1")
+    bench.end(bench.calls[0], Outcome.REFUSED)
+    bench.tick(400 * MS)  # its retry is due after 500
+    bench.enter("e4", instrument="NFO:D", strategy="s4")
+    bench.end(bench.calls[0], Outcome.RATE_LIMITED)  # the server asks for a pause: all calls wait
+    bench.close("g2", instrument="NFO:B", strategy="s2")
+    waiting = [order for order in bench.machine.orders() if order.state is OrderState.INITIALIZED]
+    assert [order.links.goal for order in waiting if order.purpose is Purpose.EXIT] == ["g2"]
+    while not bench.calls:
+        bench.tick(100 * MS)
+    exits = [call.order for call in bench.calls if call.order.purpose is Purpose.EXIT]
+    assert [order.links.goal for order in exits] == ["g1", "g2"]
+    assert exits[0].created_ns > exits[1].created_ns
