@@ -51,8 +51,9 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
     `names` its names of our products, `awaited` units that are to come of corporate actions, `held_stops` stops that
-    wait for an operator's word on one, and `odd_lots` what of our positions is no whole lot and was refused. `broker_ids` are ids of broker orders, anybody's, that were known before a
-    day, by that day and account with a space between.
+    wait for an operator's word on one, and `odd_lots` what of our positions is no whole lot and was refused.
+    `broker_ids` are ids of broker orders, anybody's, that were known before a day, by that day and account with a space
+    between.
     """
 
     day: str

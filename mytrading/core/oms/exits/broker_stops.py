@@ -23,6 +23,7 @@ from mytrading.core.orders.state_machine import (
     is_untriggered_stop,
     with_cancel,
 )
+from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import NO_CANCEL, OrderTerms, PendingEnd
