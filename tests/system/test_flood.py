@@ -25,7 +25,7 @@ import zmq
 from mytrading.core.orders.state_machine import LIVE
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import StreamDecoder, encode_body
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, PlaceEntry, RiskLevels, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Action, OrderState, Purpose
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged
@@ -204,7 +204,7 @@ def counts(signals: list[Signal], commands: list[Any]) -> Counter[str]:
     for row in commands:
         if isinstance(row, SignalDenied | SignalExpired):
             ends.setdefault(row.signal, "denied" if isinstance(row, SignalDenied) else "expired")
-        else:
+        elif not isinstance(row, RiskLevels):
             ends.setdefault(row.cause, words[type(row)])
     last = {(signal.strategy, signal.watch): signal for signal in signals}
     found: Counter[str] = Counter()

@@ -90,7 +90,7 @@ def test_entries_over_a_hole_in_history_are_denied_by_name_until_it_is_accepted_
         assert set(denied) == {("LooksBack", "HISTORY_HOLE: LooksBack looks back over")}
         alerts = [row["message"] for row in stack.ask("alerts", "--all") if row["code"] == "HISTORY_HOLE"]
         assert any("history accept NSE_INDEX:NIFTY" in text for text in alerts), alerts
-        assert stack.run("history", "accept", "NSE_INDEX:NIFTY").returncode == 0
+        assert stack.run("history", "accept", "NSE_INDEX:NIFTY", "--yes").returncode == 0
         market.run_to("12:12:30")
         assert set(stack.held()) == {"Near", "LooksBack"}
         assert stack.disagreements() == []

@@ -105,6 +105,8 @@ class OrderDecision:
         """True for an order of an earlier day, also where the journal's day could not be ended since: a broker's books
         begin anew each morning, whatever our file is called."""
         carried = order.client_order_id in self.state.carried
+        if order.call.attempt and not order.call.sent_ns:
+            return carried  # an older version sent it, and did not note when
         return carried or not is_of_day(order, ist_date(self.now).isoformat())
 
     def is_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
