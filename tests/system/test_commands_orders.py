@@ -143,6 +143,8 @@ def test_ledger_and_books_are_printed_side_by_side_and_rebuilt_by_a_word(stack: 
     body = json.loads(done.stdout)
     assert body["done"] and Path(body["copy"]).is_file() and "entries wait for `mytrading resume`" in body["message"]
     assert rows_of(stack, SBIN, "(unmanaged)")[0]["quantity"] == 7
+    stack.ask("resume")
+    assert stack.ask("positions", "close", SBIN, "--unmanaged", "--yes")["flat"] is True
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class LeanEngine:
         """None while flat is wanted."""
         self._wanting = False
         self._entry: PendingEntry | None = None
-        self._exits = self._places_stop = self._retries = self._restless = False
+        self._exits = self._places_stop = self._restless = False
         self._held: OpenTrade | None = None
         self._quote = Quote(self._name, 0, 0, 0.0)
         self._last_entry_ns = 0
@@ -257,11 +257,11 @@ class LeanEngine:
         self._loud = index
         price_ns = int(self._start[row]) + self._span
         self._quote = Quote(self._name, price_ns, price_ns, bar.close)
-        if action is not None and self._plain_gate and not (self._exits or self._retries):
+        if action is not None and self._plain_gate and not self._exits:
             self._pass_gate(result, action, status, bar)
         else:
             engine.take_drafts(bar, [(host, draft) for draft in drafts])
-            if self._exits or self._retries:
+            if self._exits:
                 self._check_while_exiting(drafts[0])
                 return
             found = engine.decide(bar, end)
@@ -416,9 +416,7 @@ class LeanEngine:
                     self._walk_bar(bar, start, end)
         if self._restless:
             self._restless = False
-            if self._retries:
-                self._exits, self._retries = True, False
-            elif self._held is not None and self._held.stop is not None and not self._exits:
+            if self._held is not None and self._held.stop is not None and not self._exits:
                 self._places_stop = True
         self._set_alarm(row + 1)
 
@@ -429,7 +427,7 @@ class LeanEngine:
             self._alarm = row
             return
         last = self._book_row
-        if held is not None and (held.rests or held.is_watched or held.stop or self._closes_daily or self._retries):
+        if held is not None and (held.rests or held.is_watched or held.stop or self._closes_daily):
             last = self._day_end
             if self._closes_daily and row <= self._begins_row < last:
                 last = self._begins_row
@@ -512,7 +510,7 @@ class LeanEngine:
         self._admits_until = self._closes_ns - limits.avoid_last_minutes * MINUTE
         if self._squares_off_ns:
             self._admits_until = min(self._admits_until, self._squares_off_ns)
-        self._restless = self._held is not None and (self._held.stop is not None or self._retries)
+        self._restless = self._held is not None and self._held.stop is not None
 
     def _end_day(self, row: int) -> None:
         """After the last bar of a day: stops at the broker end, and MIS that no bar closed ends at the last price."""
@@ -521,8 +519,6 @@ class LeanEngine:
         mis = self._product is Product.MIS
         if self._entry is not None or self._places_stop or (self._exits and (mis or self._wanting)):
             raise NotCoveredError("an order that was on its way when the day ended")
-        if self._exits and held is not None and not held.rests:
-            self._exits, self._retries = False, True  # refused after the close, sent again with the next tick
         if held is not None and mis:
             if not self._begins_ns:
                 raise NotCoveredError("a position on a day without a square-off")
@@ -757,7 +753,7 @@ class LeanEngine:
         slip = self._slippage.per_unit(at, self._tick)
         price = booked_price(size, at - slip if units > 0 else at + slip)
         self._held = None
-        self._exits = self._retries = self._places_stop = self._restless = False
+        self._exits = self._places_stop = self._restless = False
         self._workspace.last_fill_ns = now
         side, paid, got = 1 if units > 0 else -1, held.cost, price * size
         gross = side * (got - paid)

@@ -410,6 +410,9 @@ class Loop:
         self._venue.exchange.advance(start, self._venue.marks.get, self._settlement)
         if self._holding:
             self.restless = True
+        if machines.orders.state.open_goals:  # exits that waited for the open leave with it
+            machines.advance_time(start)
+            self._update_flags()
 
     def _end_day(self, start: int) -> None:
         """After the last bar of a day: what waited is refused, intraday positions end, contracts expire.
