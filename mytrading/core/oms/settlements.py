@@ -21,7 +21,7 @@ from mytrading.core.oms.reconcile import (
 )
 from mytrading.core.oms.reconcile.corporate_action import Ratio
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import describe_order, is_untriggered_stop
+from mytrading.core.orders.state_machine import ABSENT, describe_order, is_untriggered_stop
 from mytrading.core.time import SECOND, ist_date
 from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.keys import NetKey
@@ -73,9 +73,9 @@ def is_repeated(oms: OrderDecision, request: str) -> bool:
 def why_under_way(oms: OrderDecision, key: NetKey) -> str:
     """Return which order of a key may still change what is held of it; empty if there is none.
 
-    A stop that waits for its trigger does not count."""
+    A stop that waits for its trigger does not count, nor does an order that was given up as never placed."""
     for order in oms.open_orders(key):
-        if not _only_guards(oms, order):
+        if order.state not in ABSENT and not _only_guards(oms, order):
             name = order.client_order_id
             cure = (
                 f"wait until it has ended, or end it (`mytrading orders cancel {name}`, `resolve` if nobody knows its"
