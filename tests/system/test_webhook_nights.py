@@ -30,9 +30,15 @@ SYMBOLS = ("SBIN", "INFY", "ITC", "TCS")
 class Nights:
     """The stack, its webhooks and its market."""
 
-    def __init__(self, stack: Stack, hooks: AlertSender) -> None:
-        self.stack, self.hooks = stack, hooks
+    def __init__(self, stack: Stack, hooks: AlertSender, ticks: Path) -> None:
+        self.stack, self.hooks, self._ticks = stack, hooks, ticks
         self._market = LockStepped(stack)
+
+    def start(self, day: str) -> None:
+        """Start the stack, whose market goes on to 09:40 of a day; no hand is on it before that is asked."""
+        self.stack.up("--replay", str(self._ticks), "--speed", "0")
+        self.run_to(day, "09:40:00")
+        eventually(lambda: self.hooks.is_taken("swing"), 20)
 
     def run_to(self, day: str, clock: str) -> None:
         """Let the market go on to a moment of a day (Indian), and wait until nothing is under way there."""
@@ -71,10 +77,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         hooks = AlertSender(stack)
         mapped = [word for name in SYMBOLS for word in ("--map", f"{name}=NSE:{name},CNC,10")]
         hooks.add("swing", *mapped, "--positional", "--mode", "BOTH")
-        stack.up("--replay", str(ticks), "--speed", "0")
-        made = Nights(stack, hooks)
-        made.run_to(THURSDAY, "09:40:00")  # at once: the market runs without a hand on it until then
-        eventually(lambda: hooks.is_taken("swing"), 20)
+        made = Nights(stack, hooks, ticks)
+        made.start(THURSDAY)
         yield made
 
 
@@ -94,3 +98,46 @@ def test_exit_after_the_close_is_a_goal_for_the_next_open(nights: Nights) -> Non
     nights.run_to(FRIDAY, "09:16:00")
     assert nights.exits("SBIN") == [("SELL", 10, "FILLED")]
     assert nights.outcomes(answer) == agreed("SBIN", "filled")
+
+
+def test_second_exit_of_the_evening_goes_with_the_first(nights: Nights) -> None:
+    nights.run_to(FRIDAY, "15:16:00")
+    first, again = nights.post("ITC", "sell", 0), nights.post("ITC", "buy", 0)
+    assert (first.status, again.status) == (202, 202)
+    waits = agreed("ITC", "waits for the open of NSE on 2026-11-23 at 09:15")
+    assert eventually(lambda: nights.outcomes(first) == nights.outcomes(again) == waits, 20)
+    nights.run_to(MONDAY, "09:16:00")
+    assert nights.exits("ITC") == [("SELL", 10, "FILLED")]
+    assert nights.outcomes(first) == nights.outcomes(again) == agreed("ITC", "filled")
+
+
+def test_exit_before_a_holiday_waits_over_it_over_kills_and_over_a_halt(nights: Nights) -> None:
+    nights.run_to(MONDAY, "15:16:00")
+    answer = nights.post("INFY", "sell", 0)
+    assert answer.status == 202
+    waits = agreed("INFY", "waits for the open of NSE on 2026-11-25 at 09:15")
+    assert eventually(lambda: nights.outcomes(answer) == waits, 20)
+    assert nights.stack.run("halt").returncode == 0
+    for name in ("router", "risk", "webhooks"):
+        old = nights.stack.kill(name)
+        eventually(lambda name=name, old=old: nights.stack.pid(name) not in (0, old), 30)  # type: ignore[misc]
+    assert eventually(lambda: nights.outcomes(answer) == waits, 30)
+    assert nights.exits("INFY") == []
+    nights.run_to(WEDNESDAY, "09:16:00")
+    assert nights.exits("INFY") == [("SELL", 10, "FILLED")]
+    assert nights.outcomes(answer) == agreed("INFY", "filled")
+    assert nights.hooks.net("swing") == {"TCS": 10}
+    assert nights.stack.run("journal", "verify").returncode == 0
+
+
+def test_exit_that_is_taken_out_of_the_hands_of_its_alert_says_by_what(nights: Nights) -> None:
+    nights.run_to(WEDNESDAY, "15:16:00")
+    answer = nights.post("TCS", "sell", 0)
+    assert answer.status == 202
+    waits = agreed("TCS", "waits for the open of NSE on 2026-11-26 at 09:15")
+    assert eventually(lambda: nights.outcomes(answer) == waits, 20)
+    settled = ("--strategy", "swing", "--price", "3000", "--reason", "sold by phone", "--yes")
+    done = nights.stack.run("positions", "settle", "NSE:TCS", *settled)
+    assert done.returncode == 0, done.stderr
+    told = "ended by an operator's word that the units are gone"
+    assert eventually(lambda: nights.outcomes(answer) == agreed("TCS", told), 20)
