@@ -29,7 +29,7 @@ _FOR_SENDERS = ("alert ", "square-off")
 """Beginnings of reasons that a sender may read: others hold an operator's words, or those of a limit."""
 
 
-class _Known(NamedTuple):
+class _KnownGoal(NamedTuple):
     """The newest level of a goal, when it came (market ns), and of one that is done, what closed its position: the id
     of a goal, or words."""
 
@@ -42,7 +42,7 @@ class ExitOutcomes:
     """The exit goals of alerts, and what closed the positions that they were to close."""
 
     def __init__(self) -> None:
-        self._goals: dict[str, _Known] = {}
+        self._goals: dict[str, _KnownGoal] = {}
         self._by_cause: dict[str, list[str]] = {}
         """Ids of goals by the signal that asked for them."""
         self._orders: dict[str, Order] = {}
@@ -80,7 +80,9 @@ class ExitOutcomes:
     def _goal(self, goal: Goal, at_ns: int) -> None:
         if goal.id not in self._goals:
             self._by_cause.setdefault(goal.cause, []).append(goal.id)
-        self._goals[goal.id] = _Known(goal, at_ns, self._closed_by.get(goal.owner, "") if goal.state == "done" else "")
+        self._goals[goal.id] = _KnownGoal(
+            goal, at_ns, self._closed_by.get(goal.owner, "") if goal.state == "done" else ""
+        )
         while len(self._goals) > MOST_GOALS:
             old = self._goals.pop(next(iter(self._goals)))
             self._by_cause.pop(old.goal.cause, None)
@@ -97,7 +99,7 @@ class ExitOutcomes:
             return "an order"
         return order.links.goal or ("its stop" if order.purpose is Purpose.STOP else "an order by hand")
 
-    def _describe(self, known: _Known, calendar: Calendar, now: int, to_sender: bool) -> str:
+    def _describe(self, known: _KnownGoal, calendar: Calendar, now: int, to_sender: bool) -> str:
         goal, exchange = known.goal, known.goal.instrument.partition(":")[0]
         if goal.state == "done":
             return self._end(known, to_sender)
@@ -108,7 +110,7 @@ class ExitOutcomes:
             return "an operator is needed" + ("" if to_sender else f": {goal.message}")
         return "under way"
 
-    def _end(self, known: _Known, to_sender: bool) -> str:
+    def _end(self, known: _KnownGoal, to_sender: bool) -> str:
         if known.closed_by == known.goal.id:
             return "filled"
         if (other := self._goals.get(known.closed_by)) is None:
@@ -117,7 +119,7 @@ class ExitOutcomes:
         return f"ended by {'another exit' if to_sender and not reason.startswith(_FOR_SENDERS) else reason}"
 
 
-def _was_open(known: _Known, row: AlertJudged) -> bool:
+def _was_open(known: _KnownGoal, row: AlertJudged) -> bool:
     """True of a goal that was to close the instrument of an alert when that came."""
     goal = known.goal
     mine = (goal.strategy, goal.instrument) == (row.webhook, row.instrument) and goal.created_ns <= row.at_ns
