@@ -7,14 +7,17 @@ follows it, and the Wednesday.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mytrading.core.time import IST
+from mytrading.cli.shell.target import load_calendar
+from mytrading.core.time import IST, ist_date, to_ns
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, machine_now, write_clock_file
 from tests.kit.lockstep_stack import LockStepped
+from tests.kit.project import ROOT
 from tests.kit.stack import Stack
 from tests.kit.stack_project import OPENS, write_ticks
 from tests.kit.waiting import eventually
@@ -142,3 +145,50 @@ def test_exit_before_a_holiday_waits_over_it_over_kills_and_over_a_halt(nights: 
     assert nights.outcomes(answer) == agreed("INFY", "filled")
     assert nights.hooks.net("swing") == {}
     assert nights.stack.run("journal", "verify").returncode == 0
+
+
+@pytest.mark.long
+def test_exit_of_the_evening_goes_at_the_open_though_the_stack_was_down_over_the_night(tmp_path: Path) -> None:
+    with Stack(tmp_path, **make_home(tmp_path / "home")) as stack:
+        hooks = AlertSender(stack)
+        hooks.add("swing", "--map", "SBIN=NSE:SBIN,CNC,10", "--positional")
+        stack.up("--simulator", "--speed", "1")
+        assert eventually(lambda: hooks.is_taken("swing"), 20)
+        eventually(lambda: hooks.post("swing", {"symbol": "SBIN", "action": "buy", "id": "in"}).status == 202, 20)
+        assert eventually(lambda: hooks.net("swing") == {"SBIN": 10}, 20)
+        first = stack.ask("status")["market_ns"]
+        restart_at(stack, evening := at_clock(first, 0, "15:16:00"))
+        assert eventually(lambda: hooks.is_taken("swing"), 20)
+        answer = hooks.post("swing", {"symbol": "SBIN", "action": "sell"})
+        assert (answer.status, answer.code) == (202, "accepted")
+        page = answer.body["status_url"]
+        assert eventually(lambda: "waits for the open" in str(hooks.call("GET", page).body), 20)
+        restart_at(stack, at_clock(first, next_day(evening), "09:14:40"))
+        assert hooks.net("swing") == {"SBIN": 10}
+        (row,) = eventually(lambda: [one for one in stack.ask("orders") if one["purpose"] == "exit"], 40)
+        assert stack.market_time() >= "09:15:00"
+        assert eventually(lambda: hooks.net("swing") == {}, 20)
+        assert eventually(lambda: "filled" in str(hooks.call("GET", page).body), 20)
+        assert [one["side"] for one in stack.ask("orders", "-n", "0") if one["purpose"] == "exit"] == [row["side"]]
+        assert stack.broker_net() == {"NSE:SBIN": -10}, "sold from the holdings, once"
+        assert stack.run("journal", "verify").returncode == 0
+
+
+def restart_at(stack: Stack, market_ns: int) -> None:
+    """Stop the stack and start it again at another market time."""
+    assert stack.down().returncode == 0
+    path = stack.config.clock_path
+    segment = ClockSegment(machine_now(), market_ns, 1.0)
+    segments = (*MarketClock.load(path).segments, segment)
+    write_clock_file(path, ClockFile(segments=segments, last_seen_machine_ns=segment.machine_ns))
+    stack.up("--simulator", "--speed", "1")
+
+
+def at_clock(market_ns: int, days: int, clock: str) -> int:
+    """Market time (ns) of a clock time in India, so many days after the date of another moment."""
+    return to_ns(ist_date(market_ns) + timedelta(days=days), time.fromisoformat(clock))
+
+
+def next_day(market_ns: int) -> int:
+    """Days until the next trading day of the NSE."""
+    return (load_calendar(ROOT).next_trading_day("NSE", ist_date(market_ns)) - ist_date(market_ns)).days
