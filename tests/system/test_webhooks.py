@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mytrading.core.webhooks.authentication import sign
-from tests.kit.stack import Stack
+from tests.kit.stack import ENDED, Stack
 from tests.kit.waiting import eventually
 from tests.kit.webhook_stack import AlertSender, make_home
 
@@ -33,7 +35,8 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertSender]:
         sender = AlertSender(stack)
         sender.add("long", *mapped("SBIN"))
         sender.add("short", *mapped("INFY"), "--mode", "SHORT")
-        sender.add("both", *mapped("TCS"), "--mode", "BOTH", sender="tradingview")
+        sender.add("both", *mapped("TCS", "LT"), "--mode", "BOTH", sender="tradingview")
+        sender.add("fast", *mapped("CIPLA", "TECHM"), "--mode", "BOTH", sender="tradingview")
         sender.add("scan", *mapped("HDFCBANK", "ICICIBANK", "AXISBANK", quantity=5), sender="chartink")
         sender.add("afl", *mapped("ITC"), sender="amibroker")
         sender.add("guarded", *mapped("WIPRO"), "--secret", "--hmac")
@@ -144,6 +147,42 @@ def test_amibroker_text_is_taken_as_form_and_json(hooks: AlertSender) -> None:
     assert holds(hooks, "afl", ITC=50)
     assert hooks.post("afl", '{"symbol": "ITC", "action": "sell", "time": "07-01-2026 10:01:00"}').status == 202
     assert holds(hooks, "afl")
+
+
+def test_last_exit_of_a_fast_sequence_was_dropped_as_a_duplicate(hooks: AlertSender) -> None:
+    """Texts without a time: the second exit has the words of the first. Once each fill is awaited, once none is."""
+    steps = [("buy", 10), ("sell", 0), ("buy", 20), ("sell", 0)]
+    began = time.monotonic()
+    for action, size in steps:
+        assert hooks.post("fast", {"symbol": "CIPLA", "action": action, "position_size": size}).status == 202
+        assert holds(hooks, "fast", **({"CIPLA": size} if size else {}))
+    for action, size in steps:
+        assert hooks.post("fast", {"symbol": "TECHM", "action": action, "position_size": size}).status == 202
+    assert time.monotonic() - began < 30, "the window of duplicates"
+    assert eventually(lambda: rests(hooks, "fast") and hooks.net("fast") == {}, 20)
+    assert hooks.stack.broker_net().keys().isdisjoint({"NSE:CIPLA", "NSE:TECHM"})
+
+
+def rests(hooks: AlertSender, name: str) -> bool:
+    """True once no order of a webhook's strategy is under way, and none of its signals either."""
+    rows = hooks.stack.ask("orders", "--limit", "0")
+    return all(row["state"] in ENDED for row in rows if row["strategy"] == name)
+
+
+def test_target_that_an_exit_under_way_takes_away_was_called_there(hooks: AlertSender) -> None:
+    hooks.post("both", order("LT", "buy", 10))
+    assert holds(hooks, "both", LT=10)
+    pid = hooks.stack.kill("router", signal.SIGSTOP)
+    try:
+        answers = [hooks.post("both", order("LT", action, size)) for action, size in (("sell", 0), ("buy", 10))]
+        again = hooks.post("both", order("LT", "buy", 10))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert [(answer.status, answer.code) for answer in (*answers, again)] == [(202, "accepted")] * 3
+    page = answers[0].body["status_url"]
+    assert eventually(lambda: hooks.call("GET", page).body["results"][0].get("outcome") == "filled", 20)
+    hooks.post("both", order("LT", "sell", 0))
+    assert holds(hooks, "both")
 
 
 @pytest.mark.parametrize(

@@ -391,14 +391,15 @@ def test(
 
 @app.command()
 def log(name: Name, limit: Limit = 20, as_json: AsJson = False, profile: Profile = "") -> None:
-    """The alerts that came in, the newest last, with their verdicts."""
+    """The alerts that came in, the newest last, with their verdicts and what became of exits."""
     from mytrading.cli.shell.failures import find_stack
+    from mytrading.cli.shell.target import market_now
     from mytrading.cli.webhooks.history import delivery_rows
 
     with find_stack(profile) as found:
-        rows = delivery_rows(found.config, name)
+        rows = delivery_rows(found.config, name, market_now(profile))
     rows = rows[-limit:] if limit else rows
-    columns = ("received", "alert", "ip", "symbol", "verdict", "target", "code", "signal", "body")
+    columns = ("received", "alert", "ip", "symbol", "verdict", "target", "code", "signal", "outcome", "body")
     print_rows(rows, columns, as_json, f"no alert came to {name}")
 
 

@@ -11,17 +11,31 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.time import format_ist
 from mytrading.core.webhooks.definition import WebhookDefinition
+from mytrading.core.webhooks.exit_outcomes import ExitOutcomes
 from mytrading.core.webhooks.machine import WebhookEnvironment, WebhookMachine
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import Signal
 from mytrading.messages.webhooks import AlertJudged, AlertReceived
 from mytrading.operations.journal_verify import decode_journals
+from mytrading.runtime.journal.reader import JournalTail
 
 
-def delivery_rows(config: RunConfig, webhook: str) -> list[dict[str, Any]]:
-    """Return a JSON row for each verdict on an alert of a webhook, the oldest first."""
+def read_exit_outcomes(config: RunConfig) -> ExitOutcomes:
+    """Return what the journal of the router tells of exits."""
+    outcomes = ExitOutcomes()
+    tail = JournalTail(config.journal_dir("router"), "orders", lambda _, message: outcomes.apply(message), carried=True)
+    tail.start(0)
+    tail.close()
+    return outcomes
+
+
+def delivery_rows(config: RunConfig, webhook: str, now: int) -> list[dict[str, Any]]:
+    """Return a JSON row for each verdict on an alert of a webhook, the oldest first, at market time `now`."""
+    from mytrading.cli.shell.target import load_calendar
+
     alerts: dict[str, AlertReceived] = {}
     rows = []
+    outcomes, calendar = read_exit_outcomes(config), load_calendar(config.home)
     for found in _rows(config, webhook):
         judged = found.message
         if isinstance(judged, AlertReceived):
@@ -41,6 +55,7 @@ def delivery_rows(config: RunConfig, webhook: str) -> list[dict[str, Any]]:
                 "code": refused.code if refused is not None else "",
                 "text": refused.text if refused is not None else "",
                 "signal": judged.signal,
+                "outcome": outcomes.of(judged, calendar, now),
                 "first": judged.first,
                 "body": came.body if came is not None else "",
                 "body_hash": came.body_hash if came is not None else "",

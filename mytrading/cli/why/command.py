@@ -7,18 +7,23 @@ signals that it consists of or names (`subjects`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import msgspec
 import typer
 
 from mytrading.cli.shell.failures import USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile, order_ids
 from mytrading.cli.shell.output import print_json, print_rows
+from mytrading.cli.shell.target import load_calendar
+from mytrading.cli.webhooks.history import read_exit_outcomes
 from mytrading.cli.why.journal_entries import ChainEntry, Journals, parent_ids, subject_id
 from mytrading.cli.why.subjects import roots_of_id, roots_of_subject
 from mytrading.core.time import format_ist
 from mytrading.messages.run_config import RunConfig
+from mytrading.messages.webhooks import AlertJudged
+from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.journal.journal import INPUT
 
 MS = 1_000_000
@@ -92,7 +97,21 @@ def order_chain(config: RunConfig, wanted: str) -> list[Step]:
     if not roots and own[-1].body["type"] == "alert":
         last = steps[-1]
         steps.append(last._replace(step_ms=0.0, kind="alone", what=_ALONE))
+    for what in _exit_outcomes(config, entries.values()):
+        steps.append(steps[-1]._replace(step_ms=0.0, kind="result", what=what))
     return steps
+
+
+def _exit_outcomes(config: RunConfig, entries: Iterable[ChainEntry]) -> list[str]:
+    """What became of the exits that alerts of the chain asked for."""
+    judged = [msgspec.convert(one.body, AlertJudged) for one in entries if one.body.get("type") == "alert_judged"]
+    exits = [row for row in judged if row.signal and not row.target]
+    if not exits:
+        return []
+    outcomes, calendar = read_exit_outcomes(config), load_calendar(config.home)
+    now = MarketClock.load(config.clock_path).now()
+    found = ((row.symbol, outcomes.of(row, calendar, now)) for row in exits)
+    return [f"exit of {symbol}: {outcome}" for symbol, outcome in found if outcome]
 
 
 _ALONE = "the alert names no order, signal, position or strategy of the journals: it stands alone"
@@ -227,7 +246,9 @@ def _raised(body: dict[str, Any]) -> Wording:
 
 def _goal(body: dict[str, Any]) -> Wording:
     goal = body["goal"]
-    return "exit", f"exit of {goal['instrument']} is {goal.get('state', 'open')}, attempt {goal.get('attempts', 0)}"
+    waits = ", waits for the open of its exchange" if goal.get("awaits_open") else ""
+    state = goal.get("state", "open")
+    return "exit", f"exit of {goal['instrument']} is {state}, attempt {goal.get('attempts', 0)}{waits}"
 
 
 def _protection(body: dict[str, Any]) -> Wording:

@@ -229,12 +229,15 @@ def _is_held(state: State, owner: OwnerKey) -> bool:
 
 
 def describe_unsettled(state: State) -> str:
-    """Describe the first unsettled order (resting is settled), exit or book difference; empty if there is none."""
+    """Describe the first unsettled order (resting is settled), exit (waiting for the open is settled: in lock-step that
+    comes only once the market goes on) or book difference; empty if there is none."""
     for name in (*sorted(state.restless), *sorted(state.waiting)):
         order = state.orders[name]
         if what := _unsettled_order(order) or ("waits for its call" if name in state.waiting else ""):
             return f"{order.purpose} {order.side} {order.quantity} {order.instrument} {what}"
     for goal in state.unfinished_goals():
+        if goal.awaits_open:
+            continue
         exit_order = state.orders.get(goal.order)
         if exit_order is None or exit_order.state not in RESTING or exit_order.evidence.cancel.wanted:
             return f"an exit of {goal.strategy} in {goal.instrument} is not done"

@@ -88,13 +88,16 @@ def status_answer(
     alert: AlertRemembered | None,
     orders_of: Callable[[str], Sequence[str]],
     denials_of: Callable[[str], Sequence[str]],
+    outcome_of: Callable[[AlertJudged], str],
 ) -> AlertAnswer:
     """Return what became of an alert: its verdicts, and of each signal (by its id) what `orders_of` and `denials_of`
-    say: its orders with their states, and the codes of the rules by which risk denied it."""
+    say: its orders with their states, and the codes of the rules by which risk denied it. Of an exit, `outcome_of`
+    says what became of it."""
     if alert is None:
         return AlertAnswer(404, {"code": "UNKNOWN_ALERT", "message": "no alert of the last week has this address"})
     results = []
     for row in alert.verdicts:
         orders, denied = (list(found(row.signal)) if row.signal else [] for found in (orders_of, denials_of))
-        results.append({**_result(row), "orders": orders, **({"denied": denied} if denied else {})})
+        result = {**_result(row), "orders": orders, **({"denied": denied} if denied else {})}
+        results.append(result | ({"outcome": outcome} if (outcome := outcome_of(row)) else {}))
     return AlertAnswer(200, {"id": alert.id, "results": results})

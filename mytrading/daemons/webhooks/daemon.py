@@ -225,9 +225,13 @@ class WebhookReceiver(MachineDaemon):
     def _status(self, request: StatusRequest) -> answers.AlertAnswer:
         if wait := self._status_calls.count_if_allowed(request.ip, request.received_ns):
             return answers.refusal_answer(refusal("RATE_LIMITED", "expected fewer questions a minute", None, wait))
-        return answers.status_answer(
-            self.hooks.alert(request.name), self._holdings.orders_of, self._holdings.denials_of
-        )
+        now = self.clock.now()
+
+        def outcome_of(row: AlertJudged) -> str:
+            return self._holdings.exits.of(row, self._calendar, now, to_sender=True)
+
+        found = self.hooks.alert(request.name)
+        return answers.status_answer(found, self._holdings.orders_of, self._holdings.denials_of, outcome_of)
 
     def _alert(self, request: AlertRequest) -> answers.AlertAnswer:
         found = self._tokens.find(request.token, request.wall_ns)

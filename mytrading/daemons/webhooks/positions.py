@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.orders.state_machine import PROVEN
+from mytrading.core.webhooks.exit_outcomes import ExitOutcomes
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.journal_rows import DayOpened
@@ -21,6 +22,7 @@ class StrategyPositions:
     """Positions and unfinished orders of webhooks' strategies, by strategy and instrument. Risk does not use them."""
 
     def __init__(self) -> None:
+        self.exits = ExitOutcomes()
         self._states: dict[str, dict[str, str]] = {}
         self._denied: dict[str, list[str]] = {}
         self._positions: dict[OwnerKey, Position] = {}
@@ -30,6 +32,7 @@ class StrategyPositions:
 
     def apply(self, message: Any, machine_ns: int) -> None:
         """Apply a message of the router or a command of risk that came at this machine time."""
+        self.exits.apply(message)
         if isinstance(message, SignalDenied | SignalExpired):
             self._denial(message)
         elif isinstance(message, OrderChanged):

@@ -41,3 +41,14 @@ def test_exit_is_unsettled_until_its_goal_is_done(bench: OrderBench) -> None:
     bench.tick(2 * SECOND)
     bench.close("g1")
     assert bench.machine.describe_unsettled() != ""
+
+
+def test_replay_stood_for_ever_with_an_exit_that_waits_for_the_open(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.session_open = False
+    bench.close("g1")
+    bench.tick(1 * SECOND)
+    assert bench.machine.describe_unsettled() == ""
+    bench.session_open = True
+    bench.tick(1 * SECOND)
+    assert "has no answer" in bench.machine.describe_unsettled()
