@@ -24,7 +24,7 @@ from mytrading.messages.run_config import AccountRole
 from tests.kit.project import ROOT, copy_project
 from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 
-HERE = ("disk", "ports", "permissions")
+HERE = ("disk", "calendar", "ports", "permissions")
 Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
 
 
@@ -80,7 +80,8 @@ def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
     assert {name for name, row in rows.items() if row["verdict"] not in ("ok", "warning")} == untested
     assert set(rows) == {
         "server", "key", "broker session", "mode", "clock skew", "WebSocket", "order stream", "instruments", "history",
-        "sampled bars", "funds", "margin", "disk", "ports", "permissions", "broker", "left orders", *untested,
+        "sampled bars", "funds", "margin", "disk", "calendar", "ports", "permissions", "broker", "left orders",
+        *untested,
     }  # fmt: skip
     assert "NFO is closed" in rows["paper order"]["found"]
     assert "in order" in rows["instruments"]["found"]
