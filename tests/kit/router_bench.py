@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import date, time
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from mytrading.core.time import to_ns
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import ModeCleared
@@ -21,6 +23,11 @@ from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal, JournalRea
 from tests.kit.feed_process import feed_config, runtime_folder
 from tests.kit.fork_server import Process, start
 from tests.kit.simulator_process import RunningSimulator
+
+
+def trading_morning() -> ClockSegment:
+    """Market time from 10:00 of the Friday at which simulators of tests begin."""
+    return ClockSegment(machine_now(), to_ns(date(2026, 11, 20), time(10)), 1.0)
 
 
 @contextmanager
@@ -46,6 +53,9 @@ class Bench:
         self.running: dict[str, Process] = {}
         """The newest process of each daemon."""
         self.risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
+        if not config.clock_path.exists():  # no exit is placed while the exchange is closed
+            config.clock_path.parent.mkdir(parents=True, exist_ok=True)
+            MarketClock((trading_morning(),), config.clock_path).mark_seen()
 
     def start(self, daemon: str) -> Process:
         output = self._stack.enter_context(self.log.open("ab"))
