@@ -16,8 +16,6 @@ import typer
 from mytrading.cli.shell.failures import USAGE, fail, find_stack
 from mytrading.cli.shell.options import AsJson, Profile, order_ids
 from mytrading.cli.shell.output import print_json, print_rows
-from mytrading.cli.shell.target import load_calendar
-from mytrading.cli.webhooks.history import read_exit_outcomes
 from mytrading.cli.why.journal_entries import ChainEntry, Journals, parent_ids, subject_id
 from mytrading.cli.why.subjects import roots_of_id, roots_of_subject
 from mytrading.core.time import format_ist
@@ -108,6 +106,9 @@ def _exit_outcomes(config: RunConfig, entries: Iterable[ChainEntry]) -> list[str
     exits = [row for row in judged if row.signal and not row.target]
     if not exits:
         return []
+    from mytrading.cli.shell.target import load_calendar
+    from mytrading.cli.webhooks.history import read_exit_outcomes
+
     outcomes, calendar = read_exit_outcomes(config), load_calendar(config.home)
     now = MarketClock.load(config.clock_path).now()
     found = ((row.symbol, outcomes.of(row, calendar, now)) for row in exits)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.trading import books
+from mytrading.cli.trading import alerts, books
 from mytrading.cli.why import command as why
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
@@ -66,7 +66,8 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lost:
         control.apply(alert)
     _write(Journal(config.journal_dir("risk"), "risk", "2026-11-20"), risk_bench.rows)
     server = ops_server(config, view, control)
-    monkeypatch.setattr(books, "ask_gateway", lambda _, query: server.answer(query))
+    for commands in (books, alerts):
+        monkeypatch.setattr(commands, "ask_gateway", lambda _, query: server.answer(query))
 
     @contextmanager
     def stack(_: str) -> Iterator[SimpleNamespace]:
