@@ -5,8 +5,8 @@ middle price and first lot, slippage is in ticks. A screening only chooses what 
 figures are never the result.
 
 The loop follows the event engine where both can say the same: a signal fills at the next bar's open, a turn closes and
-enters at one open, a signal at the last bar of a session enters nothing, an exit then goes out after the next session's
-first bar, and intraday positions are closed at the square-off. A stop lies the strategy's share of the price away from
+enters at one open, a signal at the last bar of a session enters nothing, an exit then goes out at the next session's
+open, and intraday positions are closed at the square-off. A stop lies the strategy's share of the price away from
 the close of its signal's bar. It knows no other stops, no margin and no limits. A bar's numbers are read at or after
 its own time only.
 """
@@ -337,13 +337,12 @@ def walk_bars(
                     break
             signal, mark = signals[bar], marks[bar]
             leaving, entering = _due(mark, held, leaving, entering)
-            waits = leaving and mark & BEGINS != 0
-            if leaving and held != 0.0 and not waits:
+            if leaving and held != 0.0:
                 at = opens[bar] - (slip if held > 0.0 else -slip)
                 cost = abs(held) * at * (sell_rate if held > 0.0 else buy_rate)
                 _close(book, trips, bar, since, held, price, at, cost, paid)
                 held = 0.0
-            leaving = waits and held != 0.0
+            leaving = False
             if entering != 0.0 and held == 0.0:
                 held, price, since = entering * units[day], opens[bar] + entering * slip, bar
                 paid = abs(held) * price * (buy_rate if entering > 0.0 else sell_rate)
