@@ -25,7 +25,7 @@ def _slow_walk(
             entering = 0.0
         if mark & kernel.SQUARE_OFF and held:
             leaving, entering = True, 0.0
-        if leaving and held and not mark & kernel.BEGINS:
+        if leaving and held:
             at = opens[bar] - math.copysign(slip, held)
             banked += held * (at - price) - abs(held) * at * rates[held > 0]
             trips.append((since, bar, held))
