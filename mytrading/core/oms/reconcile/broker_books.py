@@ -228,9 +228,16 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
 
 
 def _record_carried(oms: OrderDecision, read: BooksRead) -> None:
-    net_positions.record_carried_units(
-        oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
-    )
+    def agrees(key: NetKey) -> bool:
+        """A read that ends orders of an earlier day, the only ones there, touches the key and moves nothing."""
+        still = _quiet(oms, key, read) or (_has_earlier_orders_alone(oms, key) and not _is_stirred(oms, key, read))
+        return still and net_positions.trades_complete(oms, key, read)
+
+    net_positions.record_carried_units(oms, read, agrees)
+
+
+def _has_earlier_orders_alone(oms: OrderDecision, key: NetKey) -> bool:
+    return all(order.client_order_id in oms.state.carried for order in oms.state.orders.values() if order.net == key)
 
 
 def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead) -> set[NetKey]:
@@ -283,7 +290,11 @@ def _is_second(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
 def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
     touched = (oms.state.touched.get(key) or 0) >= read.began_machine_ns
-    return not touched and not any(_stirs(oms, order, read) for order in oms.open_orders(key))
+    return not touched and not _is_stirred(oms, key, read)
+
+
+def _is_stirred(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    return any(_stirs(oms, order, read) for order in oms.open_orders(key))
 
 
 def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
