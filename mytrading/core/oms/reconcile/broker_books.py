@@ -51,6 +51,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         unknown_orders.resolve_unknown_orders(oms, evidence)
         evidence = evidence._replace(unclaimed=journal_rebuild.adopt_matching_orders(oms, read, evidence.unclaimed))
         _remember_foreign(oms, evidence)
+    if read.positions is not None and not read.single:
+        _note_units_of_before(oms, read)
     if read.positions is not None and not evidence.behind:
         expiries.on_books(oms, read)
         _compare(oms, read)
@@ -272,6 +274,27 @@ def _net_beside_orders(oms: OrderDecision, key: NetKey, net: int, read: BooksRea
     sign, moving = 1 if missing_units.owned_units(oms, key) > 0 else -1, held_bounds.units_under_way(oms, key)
     left = net + (moving.sold if sign > 0 else -moving.bought)
     return left if missing_units.takes_from_owners(oms, key, left) else None
+
+
+def _note_units_of_before(oms: OrderDecision, read: BooksRead) -> None:
+    """Note units that a position book shows beyond ours before anything traded in the instrument today, also beside
+    orders under way, and where the read is behind in what it lacks: once an exit has filled, nothing tells them from
+    units that left by it."""
+    for key in sorted({NetKey(read.account, row.instrument, row.product) for row in read.positions or ()}):
+        net = net_positions.net_with_unlisted(oms, key, net_positions.broker_net(key, read))
+        if _is_news(oms, key, net) and _stood_there_before(oms, key, net, read):
+            _disagree(oms, key, net, read)
+
+
+def _stood_there_before(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
+    """True if no trade of today and no order of today that could have added them explains the units beyond ours."""
+    beyond = net - net_positions.ledger_net(oms.state, key)
+    if not beyond or missing_units.takes_from_owners(oms, key, net) or net_positions.filled_today(oms, key):
+        return False
+    today = (order for order in oms.state.orders.values() if order.client_order_id not in oms.state.carried)
+    adds = any(order.instrument == key.instrument and order.side.sign * beyond > 0 for order in today)
+    traded = any(row.instrument == key.instrument for row in read.trades or ())
+    return not adds and not traded and unowned_units.unexplained_units(oms, key, read) == beyond
 
 
 def _is_news(oms: OrderDecision, key: NetKey, net: int, read: BooksRead | None = None) -> bool:
