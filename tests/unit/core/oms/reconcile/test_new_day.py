@@ -197,6 +197,31 @@ def test_exit_of_which_one_source_alone_reported_a_fill_is_not_sent_again(bench:
     assert next(goal for goal in bench.machine.goals() if goal.id == "g1").state == "done"
 
 
+def test_day_began_without_the_units_that_an_exit_of_yesterday_is_found_to_have_sold(bench: OrderBench) -> None:
+    """Ten of fifty were sold in the evening. The day still counted them as carried, and whatever a person traded after
+    the rest was sold stayed disputed by ten without end."""
+    bench.close("g1", product=Product.NRML)
+    placed = bench.accept()
+    bench.read()
+    bench.broker.trade(placed, 10, 101.0)
+    bench.report(placed)
+    bench.open_day(TOMORROW)
+    bench.broker.orders.clear()
+    for _ in range(10):
+        bench.read()
+        bench.tick(2 * SECOND)
+    assert held(bench) == 40
+    rest = bench.accept()
+    bench.broker.trade(rest, 40, 101.0)
+    bench.report(rest)
+    bench.broker.by_hand(-30, product=Product.NRML)
+    for _ in range(10):
+        bench.read()
+        bench.tick(2 * SECOND)
+    unmanaged = [level.quantity for level in bench.machine.state.unmanaged.values()]
+    assert (held(bench), unmanaged, len(bench.machine.state.mismatches)) == (0, [-30], 0)
+
+
 def evening_of_two(shown: int | None) -> OrderBench:
     """Two strategies hold 50 each at a broker whose position book may be partial; the exit of one is filled in the
     evening, as the stream alone says. The book of the morning shows `shown` of it (None: only another instrument)."""
