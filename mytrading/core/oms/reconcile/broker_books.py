@@ -305,6 +305,13 @@ def _is_news(oms: OrderDecision, key: NetKey, net: int, read: BooksRead | None =
     return read is not None and not mismatch.read and carried_units.is_answer(oms, key, read)
 
 
+def _is_from_before_fill(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int) -> bool:
+    """True if the net lacks units of owners, and was first shown before our last fill there: a book that is late by
+    that fill shows the same once more."""
+    filled_at = oms.state.filled_at.get(key) or 0
+    return filled_at > mismatch.machine_ns and missing_units.takes_from_owners(oms, key, net)
+
+
 def _is_second(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     mismatch = oms.state.mismatches.get(key)
     return mismatch is not None and read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap
@@ -343,7 +350,7 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         if news and (not owned or shown == net):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
-    if mismatch is None or _is_news(oms, key, net, read):
+    if mismatch is None or _is_news(oms, key, net, read) or _is_from_before_fill(oms, key, mismatch, net):
         _disagree(oms, key, net, read)
     elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap:  # a second read agrees
         if not missing_units.takes_from_owners(oms, key, net):
