@@ -292,7 +292,8 @@ def _stood_there_before(oms: OrderDecision, key: NetKey, net: int, read: BooksRe
     if not beyond or missing_units.takes_from_owners(oms, key, net) or net_positions.filled_today(oms, key):
         return False
     today = (order for order in oms.state.orders.values() if order.client_order_id not in oms.state.carried)
-    adds = any(order.instrument == key.instrument and order.side.sign * beyond > 0 for order in today)
+    sent = (order for order in today if order.state is not OrderState.INITIALIZED)
+    adds = any(order.instrument == key.instrument and order.side.sign * beyond > 0 for order in sent)
     traded = any(row.instrument == key.instrument for row in read.trades or ())
     return not adds and not traded and unowned_units.unexplained_units(oms, key, read) == beyond
 

@@ -131,6 +131,30 @@ def test_units_that_the_first_look_of_a_day_showed_beside_an_exit_under_way_are_
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
+def test_units_that_the_first_look_showed_before_a_waiting_entry_left_are_nobodys_after_its_round_trip() -> None:
+    """The entry waited for that look, and counted as what may have added them; a stop of yesterday had left the book."""
+    bench = OrderBench()
+    bench.hold("e1", 50, instrument="NFO:B", stop_trigger=90.0, stop_limit=87.0)
+    bench.accept()
+    bench.read()
+    bench.broker.by_hand(40)
+    bench.broker.begin_day(bench.time)
+    bench.open_day("1970-01-02")
+    bench.crash((ACCOUNT,))
+    bench.see_mode()
+    bench.enter("e2", 60, strategy="s2")
+    assert not bench.calls
+    reads(bench, 8)
+    for asks in (lambda: None, lambda: bench.close("g2", strategy="s2")):
+        asks()
+        placed = bench.accept(next(call for call in bench.calls if call.order.strategy == "s2"))
+        bench.broker.trade(placed, 60, 101.0)
+        bench.report(placed)
+        bench.read(positions=None)
+    reads(bench, 12)
+    assert (bench.position("s2").quantity, unmanaged(bench)) == (0, 40) and not bench.machine.state.mismatches
+
+
 def test_book_of_a_morning_that_is_late_with_an_entry_under_way_shows_no_units_of_nobody() -> None:
     """The position book has the entry's fill first; its trade explains it a second later."""
     bench = OrderBench()
