@@ -132,7 +132,7 @@ def test_units_that_the_first_look_of_a_day_showed_beside_an_exit_under_way_are_
 
 
 def test_units_that_the_first_look_showed_before_a_waiting_entry_left_are_nobodys_after_its_round_trip() -> None:
-    """The entry waited for that look, and counted as what may have added them; a stop of yesterday had left the book."""
+    """The entry waited for that look, and counted as what may have added them; yesterday's stop had left the book."""
     bench = OrderBench()
     bench.hold("e1", 50, instrument="NFO:B", stop_trigger=90.0, stop_limit=87.0)
     bench.accept()
