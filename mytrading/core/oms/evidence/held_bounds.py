@@ -94,16 +94,32 @@ def _record(oms: OrderDecision, key: NetKey, net: int, missing: int, lacks: int,
 
 
 def missing_of(oms: OrderDecision, position: Position) -> int:
-    """Return the units of a position that the newest book lacks: the newest owners lose first, as by a correction."""
+    """Return the units of a position that the newest book lacks, shared among owners as by a correction."""
     if not oms.state.short or (short := oms.state.short.get(position.net)) is None:
         return 0
-    left = short.missing
-    for holder in sorted(oms.state.owner_positions(position.net), key=lambda p: (-p.opened_ns, p.strategy)):
-        cut = min(left, abs(holder.quantity))
-        if holder.strategy == position.strategy:
-            return cut
-        left -= cut
-    return 0
+    return next(
+        (cut for holder, cut in lost_by_owners(oms, position.net, short.missing) if holder.owner == position.owner), 0
+    )
+
+
+def lost_by_owners(oms: OrderDecision, key: NetKey, units: int) -> list[tuple[Position, int]]:
+    """Return which positions of a key lose how many of `units` (unsigned) that the broker does not hold: the newest
+    first, but none those that its own orders under way may have taken before all others have lost theirs."""
+    newest = sorted(oms.state.owner_positions(key), key=lambda held: (-held.opened_ns, held.strategy))
+    free = [max(0, abs(held.quantity) - _taken_by_own(oms, held)) for held in newest]
+    cuts = [0] * len(newest)
+    for most in (free, [abs(held.quantity) for held in newest]):
+        for place, bound in enumerate(most):
+            cut = min(units, bound - cuts[place])
+            cuts[place] += cut
+            units -= cut
+    return [(held, cut) for held, cut in zip(newest, cuts, strict=True) if cut]
+
+
+def _taken_by_own(oms: OrderDecision, held: Position) -> int:
+    orders = (order for order in oms.open_orders(held.net) if order.owner == held.owner)
+    closing = (order for order in orders if order.side.sign * held.quantity < 0 and _may_have_filled(order))
+    return sum(unfilled_quantity(order) for order in closing)
 
 
 def units_held_back(oms: OrderDecision, goal: Goal, position: Position) -> int:

@@ -189,7 +189,7 @@ def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> boo
     sign, ours = (1 if held > 0 else -1), held + sum(spare)
     if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
-    opposed = any(units * held < 0 for units in (*spare, begun))
+    opposed = begun * held < 0
     there = traded + carried_units_shown(oms, key.account, key.instrument)
     return bool(held) and not opposed and shown * sign < min(there * sign, ours * sign)
 

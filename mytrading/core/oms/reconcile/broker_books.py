@@ -51,6 +51,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         unknown_orders.resolve_unknown_orders(oms, evidence)
         evidence = evidence._replace(unclaimed=journal_rebuild.adopt_matching_orders(oms, read, evidence.unclaimed))
         _remember_foreign(oms, evidence)
+    if read.positions is not None and not read.single:
+        _note_units_of_before(oms, read)
     if read.positions is not None and not evidence.behind:
         expiries.on_books(oms, read)
         _compare(oms, read)
@@ -227,9 +229,16 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
 
 
 def _record_carried(oms: OrderDecision, read: BooksRead) -> None:
-    net_positions.record_carried_units(
-        oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
-    )
+    def agrees(key: NetKey) -> bool:
+        """A read that ends orders of an earlier day, the only ones there, touches the key and moves nothing."""
+        still = _quiet(oms, key, read) or (_has_earlier_orders_alone(oms, key) and not _is_stirred(oms, key, read))
+        return still and net_positions.trades_complete(oms, key, read)
+
+    net_positions.record_carried_units(oms, read, agrees)
+
+
+def _has_earlier_orders_alone(oms: OrderDecision, key: NetKey) -> bool:
+    return all(order.client_order_id in oms.state.carried for order in oms.state.orders.values() if order.net == key)
 
 
 def _settle_moved(oms: OrderDecision, broker: dict[NetKey, int], read: BooksRead) -> set[NetKey]:
@@ -266,12 +275,41 @@ def _net_beside_orders(oms: OrderDecision, key: NetKey, net: int, read: BooksRea
     return left if missing_units.takes_from_owners(oms, key, left) else None
 
 
+def _note_units_of_before(oms: OrderDecision, read: BooksRead) -> None:
+    """Note units that a position book shows beyond ours before anything traded in the instrument today, also beside
+    orders under way, and where the read is behind in what it lacks: once an exit has filled, nothing tells them from
+    units that left by it."""
+    for key in sorted({NetKey(read.account, row.instrument, row.product) for row in read.positions or ()}):
+        net = net_positions.net_with_unlisted(oms, key, net_positions.broker_net(key, read))
+        if _is_news(oms, key, net) and _stood_there_before(oms, key, net, read):
+            _disagree(oms, key, net, read)
+
+
+def _stood_there_before(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> bool:
+    """True if no trade of today and no order of today that could have added them explains the units beyond ours."""
+    beyond = net - net_positions.ledger_net(oms.state, key)
+    if not beyond or missing_units.takes_from_owners(oms, key, net) or net_positions.filled_today(oms, key):
+        return False
+    today = (order for order in oms.state.orders.values() if order.client_order_id not in oms.state.carried)
+    sent = (order for order in today if order.state is not OrderState.INITIALIZED)
+    adds = any(order.instrument == key.instrument and order.side.sign * beyond > 0 for order in sent)
+    traded = any(row.instrument == key.instrument for row in read.trades or ())
+    return not adds and not traded and unowned_units.unexplained_units(oms, key, read) == beyond
+
+
 def _is_news(oms: OrderDecision, key: NetKey, net: int, read: BooksRead | None = None) -> bool:
     """True if no read has shown this net before, or this `read` is the first that counts."""
     mismatch = oms.state.mismatches.get(key)
     if mismatch is None or mismatch.broker != net:
         return True
     return read is not None and not mismatch.read and carried_units.is_answer(oms, key, read)
+
+
+def _is_from_before_fill(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, net: int) -> bool:
+    """True if the net lacks units of owners, and was first shown before our last fill there: a book that is late by
+    that fill shows the same once more."""
+    filled_at = oms.state.filled_at.get(key) or 0
+    return filled_at > mismatch.machine_ns and missing_units.takes_from_owners(oms, key, net)
 
 
 def _is_second(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
@@ -282,7 +320,11 @@ def _is_second(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
 def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
     touched = (oms.state.touched.get(key) or 0) >= read.began_machine_ns
-    return not touched and not any(_stirs(oms, order, read) for order in oms.open_orders(key))
+    return not touched and not _is_stirred(oms, key, read)
+
+
+def _is_stirred(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    return any(_stirs(oms, order, read) for order in oms.open_orders(key))
 
 
 def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
@@ -308,7 +350,7 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         if news and (not owned or shown == net):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
-    if mismatch is None or _is_news(oms, key, net, read):
+    if mismatch is None or _is_news(oms, key, net, read) or _is_from_before_fill(oms, key, mismatch, net):
         _disagree(oms, key, net, read)
     elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap:  # a second read agrees
         if not missing_units.takes_from_owners(oms, key, net):

@@ -335,7 +335,8 @@ def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> No
 def settle_unconfirmed_old_fill(oms: OrderDecision, order: Order, read: BooksRead | None = None) -> None:
     """Settle a fill of an earlier day that only one of the broker's books reported. An entry's fill is booked, at the
     average of the position book of `read` if the order names no price. An exit's fill is booked if that book lists the
-    position and lacks its units; else it is dropped, as the positions decide. Further exits wait for book reads."""
+    position and lacks its units; else it is dropped, as the positions decide. Further exits wait for book reads.
+    Where no book of today showed it live, today began without the units of an exit, and with those of an entry."""
     price = order.average_price or order.price
     if order.purpose.reduces:
         net_positions.hold_back_exits(oms, order)
@@ -346,7 +347,8 @@ def settle_unconfirmed_old_fill(oms: OrderDecision, order: Order, read: BooksRea
     average = net_positions.broker_average_price(oms, order.net, read) if read else 0.0
     price = price or average or order.plan.reference_price
     if price > 0:
-        _book(oms, order, oms.change(order, "filled_late", filled=order.filled_seen, average_price=price))
+        event = "filled_late" if order.evidence.live_machine_ns else "filled_earlier"  # that rested on may be of today
+        _book(oms, order, oms.change(order, event, filled=order.filled_seen, average_price=price))
 
 
 def _levels(oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> ReportedFills:

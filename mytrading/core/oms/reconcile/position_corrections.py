@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import carried_units, missing_units, net_positions
+from mytrading.core.oms.evidence import carried_units, held_bounds, missing_units, net_positions
 from mytrading.core.oms.reconcile import expiries, gone_units, short_delivery, startup
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -59,17 +59,12 @@ def mark_positions(oms: OrderDecision, key: NetKey, confidence: Confidence) -> N
 
 
 def cuts_of_owners(oms: OrderDecision, key: NetKey, net: int) -> list[tuple[Position, int]]:
-    """Return the positions of a key that lose units where the broker's net is `net` (signed), the newest first, each
-    with how many (unsigned)."""
+    """Return the positions of a key that lose units where the broker's net is `net` (signed), each with how many
+    (unsigned)."""
     holders = oms.state.owner_positions(key)
     owned = sum(position.quantity for position in holders)
     excess = abs(owned) - (min(abs(owned), abs(net)) if owned * net > 0 else 0)
-    found = []
-    for position in newest_first(oms, key):
-        if cut := min(excess, abs(position.quantity)):
-            excess -= cut
-            found.append((position, cut))
-    return found
+    return held_bounds.lost_by_owners(oms, key, excess)
 
 
 def newest_first(oms: OrderDecision, key: NetKey) -> list[Position]:

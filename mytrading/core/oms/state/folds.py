@@ -70,8 +70,11 @@ def _order(state: State, row: orders.OrderChanged) -> None:
     before = state.put_order(order, key)
     if state.touched.get(key) != machine_ns:
         state.put(state.touched, key, machine_ns)
-    if order.filled != (before.filled if before is not None else 0):
+    filled = order.filled - (before.filled if before is not None else 0)
+    if filled:
         state.put(state.filled_at, key, machine_ns)
+    if row.event == "filled_earlier" and order.client_order_id in state.carried:
+        _begin_with(state, key, filled * order.side.sign)
     evidence = order.evidence
     if before is not None or order.state is OrderState.SUBMITTED or evidence.cancel.out or evidence.modify.out:
         _count_call(state, before, row)
@@ -299,9 +302,13 @@ def _hold_stop(state: State, row: HoldStop) -> None:
 def _unmanaged(state: State, row: account_events.UnmanagedChanged) -> None:
     state.put_or_drop(state.unmanaged, row.net, row, row.quantity)
     if row.carried:
-        place = (row.account, row.instrument)
-        state.put(state.begun, place, (state.begun.get(place) or 0) + row.carried)
-        _explain(state, row.net, row.carried)
+        _begin_with(state, row.net, row.carried)
+
+
+def _begin_with(state: State, key: NetKey, units: int) -> None:
+    """Units (signed change) that nobody knew of: the day began with them."""
+    state.put(state.begun, key[:2], (state.begun.get(key[:2]) or 0) + units)
+    _explain(state, key, units)
 
 
 def _explain(state: State, key: NetKey, units: int) -> None:

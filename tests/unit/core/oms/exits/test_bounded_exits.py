@@ -309,3 +309,20 @@ def test_newest_owner_waits_where_the_book_holds_the_units_of_one() -> None:
     bench.close("g2", strategy="s2")
     bench.close("g1")
     assert [(call.order.strategy, call.order.quantity) for call in exits(bench)] == [("s1", 50)]
+
+
+def test_exit_is_not_sent_for_units_that_lack_beside_a_stop_of_unknown_fate_of_another_strategy() -> None:
+    """The stop may have taken units of its own strategy; the newest owner lost first all the same, and the exit of the
+    other one sold fifty that the book did not show."""
+    bench = OrderBench()
+    bench.check_purity = True
+    bench.broker.net[B] = 5
+    bench.hold("e1")
+    bench.tick(SECOND)
+    bench.hold("e2", strategy="s2", **PLAN)
+    time_out(bench, placed=False)
+    bench.tick(SECOND)
+    lose(bench)
+    bench.close("g1")
+    wait(bench, 10)
+    assert sent(bench) == []

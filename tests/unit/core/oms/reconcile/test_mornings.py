@@ -321,6 +321,43 @@ def test_position_of_today_in_a_carried_instrument_is_no_carried_one() -> None:
     assert (held(bench, Product.MIS), held(bench, Product.MIS, "s9")) == (0, 30)
 
 
+def test_first_book_that_shows_carried_units_proves_them_though_it_ends_yesterdays_stop_as_well() -> None:
+    """A buy followed at once and the position book stood still: units bought today were booked as squared off."""
+    bench = morning(Product.MIS)
+    bench.broker.net["NFO:A", Product.MIS] = 50
+    bench.read(positions=None)
+    bench.tick(SECOND)
+    bench.read()
+    assert [call.order.purpose for call in bench.calls] == [Purpose.STOP]
+    bench.accept()
+    bench.hold("e9", 30, strategy="s9", **PLAN)
+    bench.accept()
+    reads(bench, 30, positions=(BrokerPosition(instrument="NFO:A", product=Product.MIS, quantity=50),))
+    assert (held(bench, Product.MIS), held(bench, Product.MIS, "s9"), adjusted(bench)) == (50, 30, [])
+
+
+def test_units_bought_after_the_carried_ones_were_sold_are_held_beside_a_short_of_nobody() -> None:
+    """The position book stood still at the short: what the trade book said was bought was booked as squared off."""
+    bench = morning(Product.MIS)
+    bench.broker.net["NFO:A", Product.MIS] = 50
+    reads(bench, 10)
+    bench.accept()
+    bench.read()
+    bench.close("g1")
+    bench.cancel()
+    bench.read()
+    bench.broker.by_hand(43)
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 50, 100.0)
+    bench.report(leaving)
+    reads(bench, 20)
+    assert [level.quantity for level in bench.machine.state.unmanaged.values()] == [-7]
+    bench.hold("e9", 30, strategy="s9", **PLAN)
+    bench.accept()
+    reads(bench, 30, positions=(BrokerPosition(instrument="NFO:A", product=Product.MIS, quantity=-7),))
+    assert (held(bench, Product.MIS, "s9"), adjusted(bench)) == (30, [])
+
+
 def settle(bench: OrderBench, product: Product) -> None:
     """An operator's word: what s1 holds is gone."""
     position = bench.machine.position(ACCOUNT, "NFO:A", product, "s1")

@@ -7,8 +7,8 @@ import pytest
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.brokers import UNLISTED
-from mytrading.messages.enums import Call, OrderState, Outcome, Product, Purpose
-from mytrading.messages.orders import Order
+from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose
+from mytrading.messages.orders import Order, PositionAdjusted
 from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 
 TODAY, TOMORROW = "1970-01-01", "1970-01-02"
@@ -195,6 +195,52 @@ def test_exit_of_which_one_source_alone_reported_a_fill_is_not_sent_again(bench:
         bench.tick(2 * SECOND)
     assert held(bench) == 0
     assert next(goal for goal in bench.machine.goals() if goal.id == "g1").state == "done"
+
+
+def test_day_began_without_the_units_that_an_exit_of_yesterday_is_found_to_have_sold(bench: OrderBench) -> None:
+    """Ten of fifty were sold in the evening. The day still counted them as carried, and whatever a person traded after
+    the rest was sold stayed disputed by ten without end."""
+    bench.close("g1", product=Product.NRML)
+    placed = bench.accept()
+    bench.read()
+    bench.broker.trade(placed, 10, 101.0)
+    bench.report(placed)
+    bench.open_day(TOMORROW)
+    bench.broker.orders.clear()
+    for _ in range(10):
+        bench.read()
+        bench.tick(2 * SECOND)
+    assert held(bench) == 40
+    rest = bench.accept()
+    bench.broker.trade(rest, 40, 101.0)
+    bench.report(rest)
+    bench.broker.by_hand(-30, product=Product.NRML)
+    for _ in range(10):
+        bench.read()
+        bench.tick(2 * SECOND)
+    unmanaged = [level.quantity for level in bench.machine.state.unmanaged.values()]
+    assert (held(bench), unmanaged, len(bench.machine.state.mismatches)) == (0, [-30], 0)
+
+
+def test_net_shown_before_a_fill_of_the_evening_was_known_is_no_first_look_for_what_it_lacks(bench: OrderBench) -> None:
+    """It held more than ours then. A position book that was late by the fill showed it once more, and units of ours
+    were booked as squared off by a single look."""
+    bench.enter("e2", 20, product=Product.NRML, strategy="s2", order_type=OrderType.LIMIT, price=100.0)
+    placed = bench.accept()
+    bench.read()
+    bench.broker.trade(placed, 3, 100.0)
+    bench.open_day(TOMORROW)
+    bench.broker.orders.clear()
+    bench.read()
+    bench.tick(3 * SECOND)
+    placed.filled = 13
+    bench.report(placed)
+    bench.tick(3 * SECOND)
+    for _ in range(3):
+        bench.read()
+        bench.tick(SECOND)
+    assert (bench.order("e2").filled, held(bench)) == (13, 50)
+    assert not [row for row in bench.rows if isinstance(row, PositionAdjusted)]
 
 
 def evening_of_two(shown: int | None) -> OrderBench:

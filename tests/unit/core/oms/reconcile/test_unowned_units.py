@@ -113,6 +113,64 @@ def test_units_that_stood_there_before_the_first_order_of_the_day_are_nobodys_an
     assert bench.position("manual").quantity == 75 and bench.broker.net[A] == 125
 
 
+def test_units_that_the_first_look_of_a_day_showed_beside_an_exit_under_way_are_nobodys_once_it_filled() -> None:
+    """Forty more filled in the evening, unseen: they stayed disputed without end, since the exit had sold more."""
+    bench = OrderBench()
+    bench.hold("e1", 50)
+    bench.broker.by_hand(90)
+    bench.broker.begin_day(bench.time)
+    bench.open_day("1970-01-02")
+    bench.close("g1")
+    bench.read()
+    assert [call.order.quantity for call in bench.calls] == [50]
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 50, 101.0)
+    bench.report(leaving)
+    reads(bench, 12)
+    assert (bench.position().quantity, unmanaged(bench)) == (0, 40) and not bench.machine.state.mismatches
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_units_that_the_first_look_showed_before_a_waiting_entry_left_are_nobodys_after_its_round_trip() -> None:
+    """The entry waited for that look, and counted as what may have added them; yesterday's stop had left the book."""
+    bench = OrderBench()
+    bench.hold("e1", 50, instrument="NFO:B", stop_trigger=90.0, stop_limit=87.0)
+    bench.accept()
+    bench.read()
+    bench.broker.by_hand(40)
+    bench.broker.begin_day(bench.time)
+    bench.open_day("1970-01-02")
+    bench.crash((ACCOUNT,))
+    bench.see_mode()
+    bench.enter("e2", 60, strategy="s2")
+    assert not bench.calls
+    reads(bench, 8)
+    for asks in (lambda: None, lambda: bench.close("g2", strategy="s2")):
+        asks()
+        placed = bench.accept(next(call for call in bench.calls if call.order.strategy == "s2"))
+        bench.broker.trade(placed, 60, 101.0)
+        bench.report(placed)
+        bench.read(positions=None)
+    reads(bench, 12)
+    assert (bench.position("s2").quantity, unmanaged(bench)) == (0, 40) and not bench.machine.state.mismatches
+
+
+def test_book_of_a_morning_that_is_late_with_an_entry_under_way_shows_no_units_of_nobody() -> None:
+    """The position book has the entry's fill first; its trade explains it a second later."""
+    bench = OrderBench()
+    bench.hold("e1", 50)
+    bench.broker.begin_day(bench.time)
+    bench.open_day("1970-01-02")
+    bench.read()
+    bench.enter("e2", 40)
+    placed = bench.accept()
+    bench.broker.trade(placed, 40, 101.0)
+    bench.read(orders=(), trades=())
+    assert not bench.machine.state.mismatches
+    reads(bench, 12)
+    assert (bench.position().quantity, unmanaged(bench)) == (90, 0) and not bench.machine.state.mismatches
+
+
 def test_short_of_nobody_was_read_as_units_of_ours_that_are_missing(bench: OrderBench) -> None:
     """The dispute had no end: the trade book said that ours are held, and nobody named the hundred and fifty."""
     bench.enter("e1", 25)
