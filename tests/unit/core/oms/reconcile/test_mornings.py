@@ -412,3 +412,69 @@ def test_units_of_today_after_a_settled_position_are_judged_by_their_own_trades(
     bench.broker.unlisted.add(("NFO:A", Product.NRML))
     reads(bench, 30)
     assert held(bench, Product.NRML, "s9") == 0, "a sale of all 30 stands in the order book"
+
+
+def exit_units(bench: OrderBench) -> list[int]:
+    """Units of the exits whose placing is out."""
+    return [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.EXIT]
+
+
+def evening_exit(*, gone: bool, rules: BrokerRules = PLAIN) -> OrderBench:
+    """Fifty units without a stop are held over the night, and their exit waits since the evening."""
+    bench = OrderBench(OmsLimits(unlisted=rules))
+    bench.broker.funds_live = True
+    bench.hold()
+    bench.read()
+    bench.tick(10 * SECOND)
+    bench.squares_off_ns = bench.now
+    bench.close("g1")
+    bench.tick(60 * SECOND)
+    assert not exit_units(bench)
+    bench.squares_off_ns = 0
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    if gone:
+        bench.broker.net = {}
+    bench.tick(SECOND)
+    return bench
+
+
+def test_exit_of_the_evening_sold_at_the_open_what_the_venue_had_squared_off() -> None:
+    bench = evening_exit(gone=True)
+    assert not exit_units(bench)
+    reads(bench, 30)
+    assert not exit_units(bench) and bench.position().quantity == 0
+    assert [goal.state for goal in bench.machine.goals()] == ["done"]
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_exit_asked_for_at_the_open_sold_what_the_venue_had_squared_off() -> None:
+    bench = OrderBench()
+    bench.broker.funds_live = True
+    bench.hold()
+    bench.tick(10 * SECOND)
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.net = {}
+    bench.close("g1")
+    assert not exit_units(bench)
+    reads(bench, 30)
+    assert not exit_units(bench) and bench.position().quantity == 0
+
+
+@pytest.mark.parametrize("rules", [PLAIN, PARTIAL])
+def test_exit_of_the_evening_goes_with_the_first_book_of_the_morning(rules: BrokerRules) -> None:
+    bench = evening_exit(gone=False, rules=rules)
+    assert not exit_units(bench)
+    bench.read()
+    assert exit_units(bench) == [50]
+
+
+def test_exit_of_carried_units_goes_after_twenty_seconds_without_an_answer_of_the_books() -> None:
+    bench = evening_exit(gone=False)
+    for _ in range(18):
+        bench.tick(SECOND)
+        bench.read(positions=None)
+    assert not exit_units(bench)
+    bench.tick(2 * SECOND)
+    assert exit_units(bench) == [50] and "EXIT_BEYOND_BOOK" in bench.codes()
