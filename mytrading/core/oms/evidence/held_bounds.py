@@ -114,25 +114,18 @@ def _record(oms: OrderDecision, key: NetKey, net: int, missing: int, lacks: int,
 
 def missing_of(oms: OrderDecision, position: Position) -> int:
     """Return the units of a position that the newest book lacks, or that none of today has told of: the newest owners
-    lose first, as by a correction, but for units which orders of theirs that are under way may have taken."""
+    lose first, as by a correction."""
     if (short := oms.state.short.get(position.net) if oms.state.short else None) is None:
         if not oms.state.begun or not is_untold(oms, position.net):
             return 0
         return min(abs(position.quantity), abs(carried_units.carried_units(oms, position.net)))
     left = short.missing
     for holder in sorted(oms.state.owner_positions(position.net), key=lambda p: (-p.opened_ns, p.strategy)):
-        cut = min(left, max(0, abs(holder.quantity) - _leaving(oms, holder)))
+        cut = min(left, abs(holder.quantity))
         if holder.strategy == position.strategy:
             return cut
         left -= cut
     return 0
-
-
-def _leaving(oms: OrderDecision, holder: Position) -> int:
-    """Units that orders of a position's owner may have taken of it unconfirmed."""
-    mine = (order for order in oms.open_orders(holder.net) if order.strategy == holder.strategy)
-    closing = (order for order in mine if order.side.sign * holder.quantity < 0 and _may_have_filled(order))
-    return sum(unfilled_quantity(order) for order in closing)
 
 
 def units_held_back(oms: OrderDecision, goal: Goal, position: Position) -> int:

@@ -309,18 +309,3 @@ def test_newest_owner_waits_where_the_book_holds_the_units_of_one() -> None:
     bench.close("g2", strategy="s2")
     bench.close("g1")
     assert [(call.order.strategy, call.order.quantity) for call in exits(bench)] == [("s1", 50)]
-
-
-def test_units_that_a_stop_of_another_owner_may_have_taken_were_sold_once_more_where_the_book_shows_none() -> None:
-    """The venue closed the fifty of both. What s2's stop may have taken of it is not what s1 lacks."""
-    bench = held()
-    bench.enter("e2", 25, strategy="s2", **PLAN)
-    entry = bench.accept()
-    bench.broker.trade(entry, 25, 100.0)
-    bench.report(entry)
-    bench.read()
-    time_out(bench, placed=False)
-    lose(bench)
-    bench.close("g1")
-    wait(bench, 3)
-    assert sent(bench) == []
