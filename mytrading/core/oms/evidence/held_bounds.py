@@ -113,12 +113,9 @@ def _record(oms: OrderDecision, key: NetKey, net: int, missing: int, lacks: int,
 
 
 def missing_of(oms: OrderDecision, position: Position) -> int:
-    """Return the units of a position that the newest book lacks, or that none of today has told of: the newest owners
-    lose first, as by a correction."""
-    if (short := oms.state.short.get(position.net) if oms.state.short else None) is None:
-        if not oms.state.begun or not is_untold(oms, position.net):
-            return 0
-        return min(abs(position.quantity), abs(carried_units.carried_units(oms, position.net)))
+    """Return the units of a position that the newest book lacks: the newest owners lose first, as by a correction."""
+    if not oms.state.short or (short := oms.state.short.get(position.net)) is None:
+        return 0
     left = short.missing
     for holder in sorted(oms.state.owner_positions(position.net), key=lambda p: (-p.opened_ns, p.strategy)):
         cut = min(left, abs(holder.quantity))
@@ -128,10 +125,17 @@ def missing_of(oms: OrderDecision, position: Position) -> int:
     return 0
 
 
+def unproven_units(oms: OrderDecision, position: Position) -> int:
+    """Return the units of a position that the newest book lacks, or that no book of today has told of."""
+    if oms.state.begun and is_untold(oms, position.net):
+        return min(abs(position.quantity), abs(carried_units.carried_units(oms, position.net)))
+    return missing_of(oms, position)
+
+
 def units_held_back(oms: OrderDecision, goal: Goal, position: Position) -> int:
     """Return the units that no exit of a goal may take now, as the broker may not hold them: for `held_back` at most,
     and without end where `unknown_exit` lets an operator decide."""
-    if not (units := missing_of(oms, position)):
+    if not (units := unproven_units(oms, position)):
         return 0
     short = oms.state.short.get(position.net)
     since = max(short.since_machine_ns if short is not None else 0, goal.opened_machine_ns)
