@@ -97,7 +97,8 @@ class HeldShort(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="he
     no order under way can have taken them.
 
     `lacks` are those with what orders under way may have taken, first so in a read that ended at `since_machine_ns`.
-    No exit is sent for missing units for a while. `lacks` 0 ends it.
+    No exit is sent for missing units for a while. `lacks` 0 ends it. The first row of a day says as well that a book
+    has told of what was carried of the key.
     """
 
     account: str

@@ -102,8 +102,8 @@ NIGHT_ACTS = {
     "delivery": 1.0,
 }
 """Weights that turn on all that a broker, its books and people at its terminal may do, over about as many nights."""
-TELLING = 10 * SECOND
-"""After the time in which a lost order may appear: time for its row to be read."""
+TELLING = 30 * SECOND
+"""After the time in which a lost order may appear: time for its row to be read (`OmsLimits.slow`)."""
 DELIVERED = "NSE:E"
 """Shares that some storms hold for delivery."""
 DELIVERY_PLAN: dict[str, float] = {"stop_trigger": 90.0, "stop_limit": 87.0}
@@ -491,11 +491,14 @@ class Storm:
             self._in(self.rng.uniform(0.0, 3.0), partial(self._answer, call, _Fate(None, 0.0, Outcome.UNKNOWN), {}))
 
     def _show_deliveries(self) -> None:
-        """The books of the evening are read where shares were traded for delivery: those of later days lack them."""
+        """The books of the evening are read where shares were traded for delivery: those of later days lack them. No
+        call for such an order is out until the night, which would leave its row to nobody."""
         traded = any(placed.product is Product.CNC for placed in self._todays())
         if traded and not self._away:
             self._stale_books.clear()
             self._lag_until = 0
+            for call in [call for call in self.bench.calls if call.order.product is Product.CNC]:
+                self._answer(call, _Fate(None, 0.0, Outcome.UNKNOWN), {})
             for _ in range(4):
                 self.bench.tick(2 * SECOND)
                 self.bench.read()

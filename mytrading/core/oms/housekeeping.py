@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from mytrading.core.oms import operator_requests, settlements
-from mytrading.core.oms.evidence import net_evidence
+from mytrading.core.oms.evidence import held_bounds, net_evidence
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, expiries, order_updates, startup
 from mytrading.core.oms.state.alert_codes import StateAlert
@@ -44,14 +44,16 @@ def _recovering(state: State) -> list[str]:
     return [account for account, level in state.recovering.items() if not level.done]
 
 
-def _held_back(state: State) -> list[str]:
-    """Accounts with an exit or stop that waits for the books, of which they lack units or, after a lost journal, for
-    orders without owner."""
+def _held_back(oms: OrderDecision) -> list[str]:
+    """Accounts with an exit or stop that waits for the books, of which they lack units or told nothing today or, after
+    a lost journal, for orders without owner."""
+    state = oms.state
     goals = [
         goal
         for goal in state.unfinished_goals()
         if goal.waits_machine_ns or goal.elsewhere or goal.net in state.short or state.books_lost(goal.account)
-    ]
+        or (not goal.awaits_open and held_bounds.is_untold(oms, goal.net))
+    ]  # fmt: skip
     guards = state.open_protections()
     levels = [
         level for level in guards if level.waits_machine_ns or (level.awaits_units_machine_ns and not level.doubted)
@@ -85,7 +87,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
             due[account] = (oms.limits.chase_reads, True)
     settling = [level.request.account for level in oms.state.settlements.values()]
     claimed = [row.request.account for row in oms.state.claims.sorted_values()]
-    for account in (*_recovering(oms.state), *_held_back(oms.state), *settling, *claimed):
+    for account in (*_recovering(oms.state), *_held_back(oms), *settling, *claimed):
         due[account] = (oms.limits.chase_reads, True)
     for key in oms.state.owners:
         if oms.is_venue_square_off(key):  # what the venue closes by the clock
@@ -192,7 +194,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
         orders=tuple(_asked_anew(order) for order in kept),
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
-        goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
+        goals=tuple(replace(goal, awaits_open=True) for goal in state.goals.sorted_values() if goal.state != "done"),
         unmanaged=tuple(replace(row, carried=0) for row in state.unmanaged.sorted_values()),
         halted=tuple(state.halted.sorted_values()),
         wrong_mode=tuple(state.wrong_mode.sorted_values()),

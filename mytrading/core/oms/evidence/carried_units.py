@@ -81,9 +81,11 @@ def is_being_proven(oms: OrderDecision, mismatch: MismatchSeen, read: BooksRead)
 
 
 def may_be_gone(oms: OrderDecision, key: NetKey) -> bool:
-    """True while the position book shows none of a key's carried units, and none of today has shown them yet: a stop
-    that were placed for them now could open a position."""
-    mismatch = oms.state.mismatches.get(key)
-    if mismatch is None or key in oms.state.agreed_today or not is_carried(oms, key):
+    """True while the position book shows none of a key's carried units, or none of today was read, and none has shown
+    them yet: a stop that were placed for them now could open a position. Delivered shares need not be in it."""
+    if key in oms.state.agreed_today or not is_carried(oms, key):
         return False
-    return mismatch.broker * missing_units.owned_units(oms, key) <= 0
+    if key.account not in oms.state.compared:
+        return key.product is not Product.CNC
+    mismatch = oms.state.mismatches.get(key)
+    return mismatch is not None and mismatch.broker * missing_units.owned_units(oms, key) <= 0

@@ -2,17 +2,19 @@
 
 Used by every exit before it leaves, by the comparison of positions, and by what proves the end of an order. An order
 under way can add units or take some; a book inside that interval says nothing against the ledger. A book that was not
-answered, is empty with nothing to confirm it, or hides a row of the key, bounds nothing.
+answered, is empty with nothing to confirm it, or hides a row of the key, bounds nothing. What was carried into the day
+counts as missing until a book of today has told of it: the venue may have closed it while nobody looked.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from mytrading.core.oms.evidence import missing_units, net_positions, unread_rows
+from mytrading.core.oms.evidence import carried_units, missing_units, net_positions, unread_rows
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import RESTING, SENT, is_untriggered_stop, unfilled_quantity
 from mytrading.messages.account_events import HeldShort
+from mytrading.messages.enums import Product
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Goal, Order, Position
 from mytrading.messages.reports import BooksRead
@@ -65,10 +67,26 @@ def note_missing_units(oms: OrderDecision, read: BooksRead) -> None:
     keys = {key for table in (oms.state.owners, oms.state.short) for key in table if key.account == read.account}
     for key in sorted(keys):
         known = oms.state.short.get(key)
-        if known is not None and unread_rows.hides_position(key.instrument, read):
-            _record(oms, key, 0, 0, 0, read)  # what is unknown by such a row alone holds nothing back
+        if (known is not None or is_untold(oms, key)) and _cannot_tell(oms, key, read):
+            _record(oms, key, 0, 0, 0, read)  # what is unknown by such a row or book alone holds nothing back
         elif (net := shown_net(oms, key, read)) is not None:
             _record(oms, key, net, *_missing(oms, key, net), read)
+
+
+def _cannot_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if a book that was answered hides the key, or may lack it by the table of brokers."""
+    if read.positions is None:
+        return False
+    hidden = unread_rows.hides_position(key.instrument, read)
+    return hidden or (is_untold(oms, key) and not missing_units.tells_beside_others(oms, key, read))
+
+
+def is_untold(oms: OrderDecision, key: NetKey) -> bool:
+    """True if strategies hold units of a key that the day began with, and no position book of today has told of it;
+    delivered shares are in none."""
+    if key in oms.state.told or key.product is Product.CNC:
+        return False
+    return carried_units.is_carried(oms, key)
 
 
 def _missing(oms: OrderDecision, key: NetKey, net: int) -> tuple[int, int]:
@@ -86,7 +104,8 @@ def _record(oms: OrderDecision, key: NetKey, net: int, missing: int, lacks: int,
     """The time counts on while orders of ours explain what lacks, or a stop placed meanwhile would begin it anew; more
     that lacks begins it."""
     known = oms.state.short.get(key)
-    if (known.missing, known.shown, known.lacks) == (missing, net, lacks) if known is not None else not lacks:
+    same = (known.missing, known.shown, known.lacks) == (missing, net, lacks) if known is not None else not lacks
+    if same and not is_untold(oms, key):
         return
     since = known.since_machine_ns if known is not None and lacks <= known.lacks else read.ended_machine_ns
     row = HeldShort(**key._asdict(), missing=missing, shown=net, lacks=lacks, since_machine_ns=since, at_ns=oms.now)
@@ -122,13 +141,20 @@ def _taken_by_own(oms: OrderDecision, held: Position) -> int:
     return sum(unfilled_quantity(order) for order in closing)
 
 
+def unproven_units(oms: OrderDecision, position: Position) -> int:
+    """Return the units of a position that the newest book lacks, or that no book of today has told of."""
+    if oms.state.begun and is_untold(oms, position.net):
+        return min(abs(position.quantity), abs(carried_units.carried_units(oms, position.net)))
+    return missing_of(oms, position)
+
+
 def units_held_back(oms: OrderDecision, goal: Goal, position: Position) -> int:
     """Return the units that no exit of a goal may take now, as the broker may not hold them: for `held_back` at most,
     and without end where `unknown_exit` lets an operator decide."""
-    if not (units := missing_of(oms, position)):
+    if not (units := unproven_units(oms, position)):
         return 0
-    short = oms.state.short[position.net]
-    since = max(short.since_machine_ns, goal.opened_machine_ns)
+    short = oms.state.short.get(position.net)
+    since = max(short.since_machine_ns if short is not None else 0, goal.opened_machine_ns)
     waits = oms.limits.unknown_exit is UnknownExit.WAIT or oms.machine - since < oms.limits.held_back
     return units if waits else 0
 
@@ -136,7 +162,8 @@ def units_held_back(oms: OrderDecision, goal: Goal, position: Position) -> int:
 def describe_missing(oms: OrderDecision, goal: Goal) -> str:
     """Return in words what the position book shows of a key that it lacks units of; empty if it lacks none."""
     if (short := oms.state.short.get(goal.net)) is None:
-        return ""
+        what = f"{goal.instrument} {goal.product}, which was carried into the day"
+        return f"no position book of today has told of {what}" if is_untold(oms, goal.net) else ""
     shown = f"the position book shows {short.shown} of {goal.instrument} {goal.product}"
     return f"{shown}, {short.missing} fewer than are known here, and no order of ours explains it"
 

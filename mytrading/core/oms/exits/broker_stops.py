@@ -253,8 +253,8 @@ def compare_with_book(
     if read.positions is None:
         oms.request_read(order.account, "stop complete", positions=True)
         return order, replace(row, status=BrokerStatus.OTHER, filled=order.filled_seen, average_price=None)
-    if not shows_units(oms, order.net, read):
-        return order, row
+    if order.net in oms.state.delivered or not shows_units(oms, order.net, read):
+        return order, row  # the position book need not list delivered shares: it does not tell whether they are there
     return order, replace(row, status=BrokerStatus.CANCELLED, filled=order.filled, average_price=None)
 
 

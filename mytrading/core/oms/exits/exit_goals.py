@@ -166,7 +166,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         fits = dispatch.closable_quantity(oms, order, key)
     if fits <= 0:
         return
-    if fits > abs(position.quantity) - held_bounds.missing_of(oms, position):
+    if fits > abs(position.quantity) - held_bounds.unproven_units(oms, position):
         _alert_beyond_book(oms, goal, fits)
     calls = exit_waits.counted(oms, goal)
     oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id, **calls)

@@ -11,7 +11,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import held_bounds
+from mytrading.core.oms.evidence import carried_units, held_bounds
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -162,8 +162,10 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
                     order, OrderState.CANCELLED, "withdrawn", "its exchange closed; its goal waits for the open"
                 )
             return 0
-        if order.purpose is Purpose.STOP and not oms.broker(order.account).broker_stops:
-            return 0  # there it would be no stop: risk holds it
+        if order.purpose is Purpose.STOP and (
+            not oms.broker(order.account).broker_stops or carried_units.may_be_gone(oms, key)
+        ):
+            return 0  # there it would be no stop: risk holds it; or made in the evening, and it could open a position
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):
         return 0
     if oms.limits.mode_first and order.account not in oms.state.modes:

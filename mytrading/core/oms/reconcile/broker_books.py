@@ -86,10 +86,10 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
     for order, row in sorted(ours, key=lambda found: found[0].created_ns):
         now = oms.order(order.client_order_id)
         behind |= order_updates.on_order_row(oms, now, row, trades.get(row.broker_order_id), read, still)
-    shown = {order.client_order_id for order, _ in ours}
+    shown, others = {order.client_order_id for order, _ in ours}, {row.broker_order_id for row in unclaimed}
     for name, trade in trades.items():
         owner = oms.state.by_broker.get((read.account, name))
-        if owner is not None and owner in oms.state.carried and owner not in shown:
+        if owner is not None and owner in oms.state.carried and owner not in shown and name not in others:
             hidden_orders.on_trades(oms, oms.order(owner), trade, read)
     hidden_orders.on_answer(oms, read)
     behind |= read.single or read.orders is None or _missing(oms, read, shown)

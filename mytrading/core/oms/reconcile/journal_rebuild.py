@@ -107,7 +107,7 @@ def _held_back_goals(oms: OrderDecision, account: str) -> list[orders.Goal]:
 
 def _look(oms: OrderDecision, goal: orders.Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     position = oms.position(goal)
-    elsewhere = _elsewhere(position, read, unclaimed)
+    elsewhere = _elsewhere(position, read, [row for row in unclaimed if _may_be_ours(oms, goal, row)])
     if elsewhere != goal.elsewhere:
         goal = oms.change_goal(goal, elsewhere=elsewhere)
     apart = oms.limits.mismatch_gap if goal.proofs else 1
@@ -128,6 +128,16 @@ def _differs(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     if oms.state.rebuilt and not missing_units.tells_net(oms, key, read):
         return missing_units.net_by_orders(oms, key, read) != net_positions.ledger_net(oms.state, key)
     return key in oms.state.mismatches or net_positions.broker_net_may_differ(oms, key, read)
+
+
+def _may_be_ours(oms: OrderDecision, goal: orders.Goal, row: BrokerOrder) -> bool:
+    """True if a row without owner may be an exit or stop of ours: any may be after a lost journal, else one that fits
+    an order which was never found."""
+    if oms.state.rebuilt:
+        return True
+    lost = (o for o in oms.state.orders.values() if o.net == goal.net and o.purpose.reduces and not o.broker_order_id)
+    lost = (order for order in lost if order.call.attempt and order.state in ABSENT | {OrderState.EXPIRED})
+    return any(order_identity.may_be_same_order(oms, order, row) for order in lost)
 
 
 def _elsewhere(held: orders.Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:

@@ -27,7 +27,7 @@ from mytrading.core.orders.state_machine import (
     with_cancel,
 )
 from mytrading.messages.brokers import TradeOrderId
-from mytrading.messages.enums import BrokerStatus, OrderState, Purpose, Severity
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
 from mytrading.messages.orders import Order, Position
@@ -97,14 +97,26 @@ def find_our_order(oms: OrderDecision, account: str, row: BrokerOrder) -> Order 
     tagged = state.orders.get(row.tag) if row.tag else None
     if (name := state.by_broker.get((account, row.broker_order_id))) is not None:
         order = oms.order(name)
-        same = (tagged is None or tagged is order) and (row.instrument, row.side) == (order.instrument, order.side)
-        if same or name not in state.carried:
+        if name not in state.carried or ((tagged is None or tagged is order) and _may_be_carried(order, row)):
             return order
         # the broker gave the id of a carried order to another one
     if tagged is None or tagged.broker_order_id or tagged.account != account or tagged.call.attempt == 0:
         return None
     unsent = tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED)
     return None if unsent else bind_broker_order(oms, tagged, row.broker_order_id)
+
+
+def _may_be_carried(order: Order, row: BrokerOrder) -> bool:
+    """True if a row with the id of an order of an earlier day may be that order: brokers give ids out again. Of one
+    that ended with its day quantity and type must be its own as well, as it changes no more."""
+    if (row.instrument, row.side) != (order.instrument, order.side):
+        return False
+    if order.state not in TERMINAL:
+        return True
+    wanted = order.evidence.modify.wanted
+    quantities = (order.quantity, wanted.quantity) if wanted is not None else (order.quantity,)
+    market = (row.order_type is OrderType.MARKET, order.order_type is OrderType.MARKET)
+    return row.quantity in quantities and (row.order_type is None or market != (True, False))
 
 
 def on_order_row(

@@ -292,6 +292,11 @@ def _agreed(state: State, row: account_events.NetAgreed) -> None:
         state.put(state.agreed_today, row.net, row.at_ns)
 
 
+def _held_short(state: State, row: account_events.HeldShort) -> None:
+    state.put_or_drop(state.short, row.net, row, row.lacks)
+    state.put(state.told, row.net, row.at_ns)
+
+
 def _hold_stop(state: State, row: HoldStop) -> None:
     """A stop that is held stays so until an operator decided, whatever a risk without memory says later."""
     state.put(state.first_priced, row.owner, row.id)
@@ -388,7 +393,7 @@ FOLDS: dict[type, Any] = {
     account_events.LastPriceSeen: lambda state, row: state.put(
         state.last_prices, (row.account, row.instrument), row.price
     ),
-    account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.lacks),
+    account_events.HeldShort: _held_short,
     account_events.ProductNamed: _named,
     account_events.ContractSizes: _many_sizes,
     account_events.OddUnitsRefused: lambda state, row: state.put(state.odd_lots, row.owner, row),

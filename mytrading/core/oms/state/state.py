@@ -157,6 +157,8 @@ class State:
     """Of these, the keys of which a read of this day has, with the market time of the last row that says so."""
     short: Table[NetKey, account_events.HeldShort]
     """Keys of which the newest read of the position book lacks units of strategies."""
+    told: Table[NetKey, int]
+    """Keys of which a position book of today has told, with the market time; of carried ones alone in each case."""
     filled_at: Table[NetKey, int]
     """Machine time at which an order of a key was last known to have filled more: a read begun before says nothing."""
     names: Table[NetKey, account_events.ProductNamed]

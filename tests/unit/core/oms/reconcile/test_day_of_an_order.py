@@ -86,6 +86,8 @@ def test_stop_made_before_the_close_and_sent_at_the_open_was_placed_twice(bench:
     assert not bench.calls, "it is held while its exchange is closed"
     bench.session_open = True
     bench.tick(SECOND)
+    bench.read()
+    bench.tick(SECOND)
     (call,) = [one for one in bench.calls if one.order.purpose is Purpose.STOP]
     book_late(bench, call, after, filled=False)
     stops = [placed for placed in bench.broker.orders.values() if placed.open]

@@ -12,7 +12,7 @@ from mytrading.core.oms.reconcile import settled_by_hand
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.brokers import PLAIN, UNLISTED, BrokerRules, PositionScope
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import BrokerStatus, Call, Confidence, OrderType, Product, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, Call, Confidence, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import PositionAdjusted
 from mytrading.messages.reports import BrokerPosition
 from tests.kit.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench, Placed
@@ -449,3 +449,153 @@ def test_units_of_today_after_a_settled_position_are_judged_by_their_own_trades(
     bench.broker.unlisted.add(("NFO:A", Product.NRML))
     reads(bench, 30)
     assert held(bench, Product.NRML, "s9") == 0, "a sale of all 30 stands in the order book"
+
+
+def exit_units(bench: OrderBench) -> list[int]:
+    """Units of the exits whose placing is out."""
+    return [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.EXIT]
+
+
+def evening_exit(*, gone: bool, rules: BrokerRules = PLAIN) -> OrderBench:
+    """Fifty units without a stop are held over the night, and their exit waits since the evening."""
+    bench = OrderBench(OmsLimits(unlisted=rules))
+    bench.broker.funds_live = True
+    bench.hold()
+    bench.read()
+    bench.tick(10 * SECOND)
+    bench.squares_off_ns = bench.now
+    bench.close("g1")
+    bench.tick(60 * SECOND)
+    assert not exit_units(bench)
+    bench.squares_off_ns = 0
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    if gone:
+        bench.broker.net = {}
+    bench.tick(SECOND)
+    return bench
+
+
+def test_exit_of_the_evening_sold_at_the_open_what_the_venue_had_squared_off() -> None:
+    bench = evening_exit(gone=True)
+    assert not exit_units(bench)
+    reads(bench, 30)
+    assert not exit_units(bench) and bench.position().quantity == 0
+    assert [goal.state for goal in bench.machine.goals()] == ["done"]
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_exit_asked_for_at_the_open_sold_what_the_venue_had_squared_off() -> None:
+    bench = OrderBench()
+    bench.broker.funds_live = True
+    bench.hold()
+    bench.tick(10 * SECOND)
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.net = {}
+    bench.close("g1")
+    assert not exit_units(bench)
+    reads(bench, 30)
+    assert not exit_units(bench) and bench.position().quantity == 0
+
+
+@pytest.mark.parametrize("rules", [PLAIN, PARTIAL])
+def test_exit_of_the_evening_goes_with_the_first_book_of_the_morning(rules: BrokerRules) -> None:
+    bench = evening_exit(gone=False, rules=rules)
+    assert not exit_units(bench)
+    bench.read()
+    assert exit_units(bench) == [50]
+
+
+def test_exit_of_carried_units_goes_after_twenty_seconds_without_an_answer_of_the_books() -> None:
+    bench = evening_exit(gone=False)
+    for _ in range(18):
+        bench.tick(SECOND)
+        bench.read(positions=None)
+    assert not exit_units(bench)
+    bench.tick(2 * SECOND)
+    assert exit_units(bench) == [50] and "EXIT_BEYOND_BOOK" in bench.codes()
+
+
+def stop_units(bench: OrderBench) -> list[int]:
+    """Units of the stops whose placing is out."""
+    return [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.STOP]
+
+
+def bare_evening(*, gone: bool) -> OrderBench:
+    """Fifty units whose stop could not be sent in the evening, and waits for the next session."""
+    bench = OrderBench()
+    bench.broker.funds_live = True
+    bench.hold(**PLAN)
+    bench.end(bench.calls[0], Outcome.NOT_SENT)
+    bench.read()
+    bench.calls.clear()
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    if gone:
+        bench.broker.net = {}
+    bench.tick(6 * SECOND)
+    return bench
+
+
+def test_stop_made_in_the_evening_was_placed_at_the_open_for_what_the_venue_had_squared_off() -> None:
+    """It triggered before two books had told that nothing was there to guard."""
+    bench = bare_evening(gone=True)
+    assert not stop_units(bench)
+    reads(bench, 30)
+    assert not stop_units(bench) and bench.position().quantity == 0
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_stop_made_in_the_evening_goes_with_the_first_position_book_of_the_morning() -> None:
+    bench = bare_evening(gone=False)
+    bench.read(positions=None)
+    bench.tick(SECOND)
+    assert not stop_units(bench)
+    bench.read()
+    bench.tick(SECOND)
+    assert stop_units(bench) == [50]
+
+
+def test_exit_beside_a_strangers_order_that_is_like_no_order_of_ours_had_no_end() -> None:
+    """The stop was of unknown fate when its day ended; what a person places today is not it."""
+    bench = OrderBench()
+    bench.broker.funds_live = True
+    bench.hold(**PLAN)
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    bench.close("g1")
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.read()
+    bench.broker.stranger(bench.broker.orders["B1"], bench.time, OrderType.LIMIT, Side.SELL, 30)
+    reads(bench, 20)
+    bench.cancel()  # of the stop that had followed
+    reads(bench, 10)
+    assert [order.quantity for order in bench.machine.orders() if order.purpose is Purpose.EXIT] == [50]
+
+
+def test_stop_of_delivered_shares_that_filled_was_taken_for_ended_while_the_trade_book_was_late() -> None:
+    """The position book lists none of them, before the sale and after it: the shares were sold twice."""
+    bench = OrderBench()
+    bench.broker.funds_live = True
+    bench.broker.net[OTHER] = 5
+    bench.hold(product=Product.CNC, **PLAN)
+    bench.accept()
+    bench.read()
+    bench.tick(10 * SECOND)
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.begin_day(bench.time)
+    reads(bench, 40)
+    stop = next(placed for placed in bench.broker.orders.values() if placed.open)
+    bench.broker.trigger(stop)
+    bench.broker.trade(stop, 50, 87.0)
+    bench.broker.net.pop(("NFO:A", Product.CNC))
+    bench.close("g1", product=Product.CNC)
+    bench.end(bench.calls[0], Outcome.REFUSED, message="order is not open")
+    for _ in range(8):
+        bench.tick(SECOND)
+        bench.read(trades=())
+    assert not exit_units(bench)
+    reads(bench, 10, every=1)
+    assert not exit_units(bench) and [goal.state for goal in bench.machine.goals()] == ["done"]

@@ -242,6 +242,8 @@ def test_exit_of_unknown_fate_behind_an_id_used_again_is_not_sent_twice(bench: O
     turn_of_day(bench)
     bench.tick(2 * SECOND)
     bench.close("g2", product=Product.NRML)
+    for _ in range(21):  # without a book of the morning the exit goes all the same
+        bench.tick(SECOND)
     call = bench.calls[0]
     bench.broker.orders.clear()
     reuse(bench, call, sold.id)
@@ -305,3 +307,32 @@ def test_ids_that_are_carried_are_bounded(bench: OrderBench, monkeypatch: pytest
     bench.read()
     opened = bench.machine.snapshot(TOMORROW)
     assert opened.broker_ids == {"1970-01-02 main": ("H1", "H2", "H3")}
+
+
+@pytest.mark.parametrize("units", [25, 75])
+def test_exit_under_the_id_of_a_stop_that_ended_with_its_day_was_booked_as_that_stop(
+    bench: OrderBench, units: int
+) -> None:
+    """The stream tells of it before the call is answered; the books list both quantities and the trade."""
+    bench.hold("e1", **PLAN)
+    stop = bench.accept()
+    bench.hold("e2", units, product=Product.NRML, strategy="s2")
+    bench.read()
+    turn_of_day(bench)
+    bench.broker.orders.clear()
+    read_on(bench, 4)
+    carried = next(o for o in bench.machine.orders() if o.broker_order_id == stop.id)
+    assert carried.state is OrderState.EXPIRED
+    assert bench.accept().id != stop.id, "the stop that follows"
+    bench.close("g2", product=Product.NRML, strategy="s2")
+    call = next(one for one in bench.calls if one.order.strategy == "s2")
+    reuse(bench, call, stop.id)
+    sold = bench.broker.orders[stop.id]
+    bench.broker.trade(sold, units, 101.0)
+    bench.report(sold)
+    bench.read()
+    assert bench.order(carried.client_order_id).filled_seen == 0
+    bench.end(call, Outcome.ACCEPTED, stop.id)
+    read_on(bench, 3)
+    assert (held(bench), held(bench, "s2")) == (50, 0)
+    assert not bench.codes() & {"ORDER_OVERFILLED", "POSITION_REVERSED"}
