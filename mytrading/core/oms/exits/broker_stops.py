@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions
+from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions, other_copies
 from mytrading.core.oms.evidence.judge import ENDS, OPEN
 from mytrading.core.oms.exits import claimed_units, exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
@@ -469,6 +469,8 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
     attempt = next_unused_attempt(oms, level)
     order = build_stop_order(oms, level, quantity, attempt)
     if dispatch.closable_quantity(oms, order, order.net) < quantity:
+        return
+    if not other_copies.leaves_room(oms, level, quantity, ended=other_copies.has_ended_unasked(oms, level)):
         return
     oms.change_protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
     slices.create_closing_orders(oms, order, quantity)

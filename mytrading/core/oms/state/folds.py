@@ -317,6 +317,13 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
         state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
+def _copies(state: State, row: account_events.OtherCopySeen) -> None:
+    for name, like in row.orders.items():
+        state.put(state.copies, (row.account, name), like)
+    for name in row.before:
+        state.put(state.copies, (row.account, name), "")
+
+
 def _named(state: State, row: account_events.ProductNamed) -> None:
     if row.first:
         state.put(state.shown_first, row.net, row.shown)
@@ -361,6 +368,8 @@ FOLDS: dict[type, Any] = {
         state.last_prices, (row.account, row.instrument), row.price
     ),
     account_events.HeldShort: lambda state, row: state.put_or_drop(state.short, row.net, row, row.lacks),
+    account_events.OtherCopySeen: _copies,
+    account_events.OutsideClosing: lambda state, row: state.put_or_drop(state.outside, row.net, row, row.units),
     account_events.ProductNamed: _named,
     account_events.EmptyBooksSeen: lambda state, row: state.put_or_drop(
         state.emptied, row.account, row, not row.cleared

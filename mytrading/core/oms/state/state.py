@@ -157,6 +157,10 @@ class State:
     """Of these, the keys of which a read of this day has, with the market time of the last row that says so."""
     short: Table[NetKey, account_events.HeldShort]
     """Keys of which the newest read of the position book lacks units of strategies."""
+    copies: Table[tuple[str, str], str]
+    """Orders of the broker that are copies of ours, by account and broker id: of what; empty if they tell nothing."""
+    outside: Table[NetKey, account_events.OutsideClosing]
+    """Keys of which live orders outside our journal would close units of strategies."""
     filled_at: Table[NetKey, int]
     """Machine time at which an order of a key was last known to have filled more: a read begun before says nothing."""
     names: Table[NetKey, account_events.ProductNamed]
