@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from mytrading.core.oms.evidence import held_bounds, missing_units
-from mytrading.core.oms.placing import modify
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
@@ -29,6 +28,7 @@ TOGETHER = 10 * SECOND
 """Two copies send what one signal asks for within this time of each other (machine time)."""
 _TWINS = 2
 """Orders like ours by their facts alone that prove a copy: a person at the terminal may place one."""
+_SAME_PRICE = 1e-6
 _ID_LENGTH = 16
 _DIGITS = frozenset("0123456789abcdef")
 
@@ -96,7 +96,7 @@ def _is_order_id(tag: str) -> bool:
 def _same_terms(order: Order, row: BrokerOrder) -> bool:
     same = order.order_type is row.order_type and row.product in (None, order.product)
     apart = max(abs(order.price - row.price), abs(order.trigger_price - row.trigger_price))
-    return same and apart < modify.SAME
+    return same and apart < _SAME_PRICE
 
 
 def _may_be_ours(oms: OrderDecision, account: str, row: BrokerOrder, *, late: bool = True) -> bool:
