@@ -6,7 +6,17 @@ import pytest
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.control import TradingState
-from mytrading.messages.enums import BrokerStatus, Call, OrderType, Product, Purpose, Severity, Side, TradingLevel
+from mytrading.messages.enums import (
+    BrokerStatus,
+    Call,
+    OrderType,
+    Outcome,
+    Product,
+    Purpose,
+    Severity,
+    Side,
+    TradingLevel,
+)
 from mytrading.messages.run_config import UnknownExit
 from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 from tests.kit.oms_protection import PLAN, guarded, settle
@@ -92,6 +102,23 @@ def test_no_second_stop_is_placed_while_the_other_copy_sells_out(tags: bool) -> 
     assert not other.stands("STOP_BESIDE_ORDER", level.id)
     assert ("OTHER_COPY" in other.codes()) is tags, "a row without our mark may be a person's"
     assert state_digest(other.replayed()) == state_digest(other.machine)
+
+
+def test_stop_whose_cancel_is_never_answered_is_not_replaced_once_the_position_book_lacks_its_units() -> None:
+    """Some brokers answer the cancel of what has ended with an error of theirs. Five seconds later the one replacement
+    of a protection was placed over nothing: the original had sold out meanwhile."""
+    one, other = pair()
+    sale = sell_out(one)
+    one.broker.trade(sale, 50, 101.0)
+    pass_on(one, other)
+    for _ in range(30):
+        for call in [call for call in other.calls if call.call is Call.CANCEL]:
+            other.end(call, Outcome.UNKNOWN, message="HTTP 500")
+        other.tick(1 * SECOND)
+        other.read()
+        assert placings(other) == [] and open_units(other) == 0
+    assert (other.position().quantity, other.broker.net[A]) == (0, 0)
+    assert "STOP_REPLACED" not in other.codes() and "POSITION_CORRECTED" in other.codes()
 
 
 def test_stop_follows_once_the_order_outside_has_ended_without_a_fill() -> None:
