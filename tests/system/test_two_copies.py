@@ -30,7 +30,7 @@ signal_cooldown = 0
 """
 MODES = {
     "live": {"TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "main"},
-    "analyze": {"TRADING_MODE": "paper"},
+    "sandbox": {"TRADING_MODE": "paper"},
 }
 
 

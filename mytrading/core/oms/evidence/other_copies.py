@@ -79,6 +79,8 @@ def _original(oms: OrderDecision, account: str, row: BrokerOrder, sent: Iterable
     if row.tag and (oms.state.is_known_id(row.tag) or _is_order_id(row.tag)):
         return _MARK
     seen = oms.state.foreign.get((account, row.broker_order_id)) or oms.machine
+    if oms.machine - seen > oms.limits.lost_after:
+        return ""  # what it is was decided while calls of its time could still be its makers
     for order in sent:
         if not same_fingerprint(order, row.instrument, row.side, row.quantity) or not _same_terms(order, row):
             continue
@@ -140,12 +142,14 @@ def _note_outside(oms: OrderDecision, key: NetKey, read: BooksRead, live: Iterab
         row for row in live
         if row.instrument == key.instrument and row.product in (None, key.product) and row.side.sign * owned < 0
     ]  # fmt: skip
+    known = oms.state.outside.get(key)
+    if not closing and known is None:
+        return
     waiting = [row for row in closing if row.order_type in STOP_TYPES and row.status is not BrokerStatus.TRIGGERED]
     free = _others_units(oms, key, owned, read)
     stops, units = _left(waiting), _left(closing)
     moving = max(0, units - stops - free)
     units = max(0, units - free)
-    known = oms.state.outside.get(key)
     names = tuple(sorted(row.broker_order_id for row in closing)) if units else ()
     if (known.units, known.stops, known.orders) == (units, units - moving, names) if known else not units:
         return
