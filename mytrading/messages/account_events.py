@@ -111,6 +111,37 @@ class HeldShort(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="he
     lacks: int = 0
 
 
+class OtherCopySeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="other_copy"):
+    """Orders of an account's book that are copies of ours and that our journal does not know, by broker id.
+
+    Each of `orders` is `mark` (it bears an id of ours), `stop` (a stop of ours a second time), or the id of our order
+    that was sent with its facts at about the same time. Those `before` had ended when the first book of the day was
+    read, and tell nothing.
+    """
+
+    account: str
+    orders: dict[str, str]
+    at_ns: int
+    before: tuple[str, ...] = ()
+
+
+class OutsideClosing(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="outside_closing"):
+    """The newest read shows live `orders` (broker ids) that our journal does not know and that would close `units` of
+    our strategies in a key, `stops` of them by stops that wait for their trigger.
+
+    `told`: an operator was told of the stop that is not placed beside them. `units` 0 ends it.
+    """
+
+    account: str
+    instrument: str
+    product: Product
+    units: int
+    stops: int
+    orders: tuple[str, ...]
+    at_ns: int
+    told: bool = False
+
+
 class NetAgreed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="net_agreed"):
     """The broker's net of a key was ours; `quantity`: what strategies hold of it, where that is not what they held when
     the two last agreed."""

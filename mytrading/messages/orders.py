@@ -18,6 +18,8 @@ from mytrading.messages.account_events import (
     LastPriceSeen,
     MismatchSeen,
     NetAgreed,
+    OtherCopySeen,
+    OutsideClosing,
     ProductNamed,
     RecoveryChanged,
     UnmanagedChanged,
@@ -258,6 +260,8 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     Outside trading hours the goal `awaits_open`; with the open its deadline and attempts begin anew, those of before
     are `attempts_before`. `kept` counts how often an exit that rests was left in its place, or replaced for want
     of a price; `looked_machine_ns` is when it was left last. `hour_calls` are the calls since `hour_machine_ns`.
+
+    `beside_copy`: it waits for the two reads because orders outside our journal may close its units, and not for ever.
     """
 
     reason: str
@@ -294,6 +298,7 @@ class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     looked_machine_ns: int = 0
     hour_machine_ns: int = 0
     hour_calls: int = 0
+    beside_copy: bool = False
 
 
 class StopMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -467,5 +472,5 @@ OrderMessage = (
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
     | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | SettlementOpened | UnitsAwaited
-    | LastPriceSeen | HeldShort | ClaimWaits
+    | LastPriceSeen | HeldShort | ClaimWaits | OtherCopySeen | OutsideClosing
 )  # fmt: skip

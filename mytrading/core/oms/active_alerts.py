@@ -117,6 +117,11 @@ DECIDED_ALERTS: dict[str, IsActive] = {
         row.quantity < 0 and alert_subject(key) == subject for key, row in state.unmanaged.items()
     ),
     C.BROKER_CHANGED: _is_stopped(C.BROKER_CHANGED),
+    C.OTHER_COPY: _is_stopped(C.OTHER_COPY),
+    C.STOP_BESIDE_ORDER: lambda state, name: any(
+        level.id == name and level.state == "open" and level.net in state.outside
+        for level in state.protections.values()
+    ),
     C.CHURN_BLOCKED: _is_stopped(""),
     C.CHURN_PAUSED: _is_stopped(""),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions
+from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions, other_copies
 from mytrading.core.oms.evidence.judge import ENDS, OPEN
 from mytrading.core.oms.exits import claimed_units, exit_goals, odd_lots
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
@@ -297,7 +297,8 @@ def _being_proven(oms: OrderDecision, level: Protection) -> list[Order]:
 def _end_wait(oms: OrderDecision, level: Protection) -> Protection:
     """After `exit_patience` without an answer or without the units: alert, and use the one replacement of a protection.
 
-    Without one, or where the books differ on the units, it goes on waiting.
+    Without one, or where the books differ on the units, it goes on waiting. So it does where the newest position book
+    lacks units, whoever took them: the stop ends then, so that the position can be corrected, and none follows.
     """
     unproven, differs = _being_proven(oms, level), oms.state.mismatches.get(level.net)
     fewer = differs is not None and not differs.contradicted and oms.broker(level.account).positions_whole
@@ -308,17 +309,26 @@ def _end_wait(oms: OrderDecision, level: Protection) -> Protection:
     what = f"the stop of {level.strategy} in {level.instrument} is shown ended, and no answer of the broker proves it"
     if last is None or level.doubted == name:
         return level
+    if level.net in oms.state.short:
+        for stop in unproven:
+            _give_up(oms, stop)
+        return level
     if level.ghosts:
         cure = "none is placed in its place again; look at the broker, risk closes at its level"
         return _doubt(oms, level, last, f"{what}; {cure}")
     for stop in unproven:
-        if isinstance(end := stop.evidence.end, PendingEnd):
-            evidence = with_cancel(replace(stop.evidence, end=None), wanted=False)
-            oms.change(stop, "given_up", state=ENDS[end.status], evidence=evidence)
+        _give_up(oms, stop)
     text = f"{what}; one further stop is placed; look at the broker for two"
     oms.alert(EventAlert.STOP_REPLACED, Severity.CRITICAL, name, text)
     ghosts = {"ghosts": 1, "ghost_machine_ns": level.ghost_machine_ns or oms.machine}
     return oms.change_protection(level, awaits_units_machine_ns=0, **ghosts)
+
+
+def _give_up(oms: OrderDecision, stop: Order) -> None:
+    """End a stop as the order book shows it, though no answer proves that."""
+    if isinstance(end := stop.evidence.end, PendingEnd):
+        evidence = with_cancel(replace(stop.evidence, end=None), wanted=False)
+        oms.change(stop, "given_up", state=ENDS[end.status], evidence=evidence)
 
 
 def stops_differ_from_positions(state: State) -> bool:
@@ -468,6 +478,8 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
     attempt = next_unused_attempt(oms, level)
     order = build_stop_order(oms, level, quantity, attempt)
     if dispatch.closable_quantity(oms, order, order.net) < quantity:
+        return
+    if not other_copies.leaves_room(oms, level, quantity, ended=other_copies.has_ended_unasked(oms, level)):
         return
     oms.change_protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
     slices.create_closing_orders(oms, order, quantity)

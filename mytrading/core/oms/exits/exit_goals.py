@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mytrading.core.ids import client_order_id
 from mytrading.core.instruments.symbology import kind_of
 from mytrading.core.no_price import contradicts_book
-from mytrading.core.oms.evidence import held_bounds, net_positions
+from mytrading.core.oms.evidence import held_bounds, net_positions, other_copies
 from mytrading.core.oms.exits import exit_waits, odd_lots
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
@@ -93,6 +93,8 @@ def _begin(oms: OrderDecision, goal: Goal) -> None:
         if level is not None and level.state != "done" and net_positions.stop_waits_for_books(oms, level):
             # the owner's stop waits for the books, and so does this: what was out of sight may have closed it all
             beside = replace(beside, waits_machine_ns=max(oms.machine, 1), proofs=0)
+    if not beside.waits_machine_ns and not beside.proofs and other_copies.wary(oms, beside):
+        beside = replace(beside, waits_machine_ns=max(oms.machine, 1), beside_copy=True)
     oms.emit(GoalChanged(goal=beside, at_ns=oms.now))
     for order in oms.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
@@ -138,6 +140,8 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     if position.quantity and not units and not out.exits:
         return  # one alert stands for what is no whole lot, and nothing follows for it
     goal = _alert_wait(oms, _priced(oms, exit_waits.begin_session(oms, goal)), out)
+    if goal.beside_copy:
+        goal = other_copies.end_wait(oms, goal)
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
         return

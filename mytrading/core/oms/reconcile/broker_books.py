@@ -14,6 +14,7 @@ from mytrading.core.oms.evidence import (
     missing_units,
     net_evidence,
     net_positions,
+    other_copies,
     unowned_units,
     unread_rows,
 )
@@ -50,6 +51,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if read.orders is not None and not read.single:
         unknown_orders.resolve_unknown_orders(oms, evidence)
         evidence = evidence._replace(unclaimed=journal_rebuild.adopt_matching_orders(oms, read, evidence.unclaimed))
+        other_copies.on_books(oms, read, evidence.unclaimed)
         _remember_foreign(oms, evidence)
     if read.positions is not None and not read.single:
         _note_units_of_before(oms, read)

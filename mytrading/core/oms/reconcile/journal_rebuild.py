@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import missing_units, net_positions
+from mytrading.core.oms.evidence import missing_units, net_positions, other_copies
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import call_outcomes, order_identity, order_updates
@@ -107,7 +107,10 @@ def _held_back_goals(oms: OrderDecision, account: str) -> list[orders.Goal]:
 
 def _look(oms: OrderDecision, goal: orders.Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     position = oms.position(goal)
-    elsewhere = _elsewhere(position, read, [row for row in unclaimed if _may_be_ours(oms, goal, row)])
+    if goal.beside_copy:
+        elsewhere = other_copies.units_elsewhere(oms, goal)
+    else:
+        elsewhere = _elsewhere(position, read, [row for row in unclaimed if _may_be_ours(oms, goal, row)])
     if elsewhere != goal.elsewhere:
         goal = oms.change_goal(goal, elsewhere=elsewhere)
     apart = oms.limits.mismatch_gap if goal.proofs else 1

@@ -341,6 +341,13 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
         state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
+def _copies(state: State, row: account_events.OtherCopySeen) -> None:
+    for name, like in row.orders.items():
+        state.put(state.copies, (row.account, name), like)
+    for name in row.before:
+        state.put(state.copies, (row.account, name), "")
+
+
 def _named(state: State, row: account_events.ProductNamed) -> None:
     if row.first:
         state.put(state.shown_first, row.net, row.shown)
@@ -394,6 +401,8 @@ FOLDS: dict[type, Any] = {
         state.last_prices, (row.account, row.instrument), row.price
     ),
     account_events.HeldShort: _held_short,
+    account_events.OtherCopySeen: _copies,
+    account_events.OutsideClosing: lambda state, row: state.put_or_drop(state.outside, row.net, row, row.units),
     account_events.ProductNamed: _named,
     account_events.ContractSizes: _many_sizes,
     account_events.OddUnitsRefused: lambda state, row: state.put(state.odd_lots, row.owner, row),

@@ -159,6 +159,10 @@ class State:
     """Keys of which the newest read of the position book lacks units of strategies."""
     told: Table[NetKey, int]
     """Keys of which a position book of today has told, with the market time; of carried ones alone in each case."""
+    copies: Table[tuple[str, str], str]
+    """Orders of the broker that are copies of ours, by account and broker id: of what; empty if they tell nothing."""
+    outside: Table[NetKey, account_events.OutsideClosing]
+    """Keys of which live orders outside our journal would close units of strategies."""
     filled_at: Table[NetKey, int]
     """Machine time at which an order of a key was last known to have filled more: a read begun before says nothing."""
     names: Table[NetKey, account_events.ProductNamed]

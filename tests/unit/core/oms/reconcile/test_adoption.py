@@ -113,15 +113,23 @@ def test_second_stop_that_appears_late_is_taken_over_and_cancelled() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"trigger_price": 91.0}, {"price": 86.0}, {"order_type": OrderType.LIMIT, "trigger_price": 0.0}]
+    ("other", "placed"),
+    [
+        ({"trigger_price": 91.0}, []),
+        ({"price": 86.0}, []),
+        ({"order_type": OrderType.LIMIT, "trigger_price": 0.0}, [OrderState.ACCEPTED]),
+    ],
 )
-def test_order_of_another_shape_is_left_alone_and_ours_is_placed(other: dict[str, Any]) -> None:
+def test_order_of_another_shape_is_left_alone_and_a_stop_gets_none_beside_it(
+    other: dict[str, Any], placed: list[OrderState]
+) -> None:
     bench = rebuilt("stop")
     bench.broker.orders.pop("B2")
     strange = place(bench, **{**STOP, **other})
     go_on(bench, 5)
     assert strange.id not in {order.broker_order_id for order in bench.machine.orders()}
-    assert [order.state for order in bench.machine.orders() if order.purpose is Purpose.STOP] == [OrderState.ACCEPTED]
+    assert [order.state for order in bench.machine.orders() if order.purpose is Purpose.STOP] == placed
+    assert ("STOP_BESIDE_ORDER" in bench.codes()) is not bool(placed)
 
 
 def test_stop_is_placed_after_fifteen_seconds_without_a_book() -> None:

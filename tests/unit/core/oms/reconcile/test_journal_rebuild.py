@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms.reconcile import journal_rebuild
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.journal_rows import RiskOpened
 from mytrading.messages.orders import Order
 from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
@@ -187,12 +187,12 @@ def test_flatten_whose_exit_had_filled_in_the_lost_part_sends_none(held: OrderBe
 
 
 def refuse_stops(bench: OrderBench, seconds: int) -> None:
-    """The stop that rests is dropped, and every further one refused."""
+    """The exchange rejects the stop that rests, and the broker every further one."""
     for _ in range(seconds):
         bench.tick(SECOND)
         for placed in bench.broker.orders.values():
             if placed.order_type is OrderType.SL:
-                bench.broker.drop(placed)
+                bench.broker.drop(placed, BrokerStatus.REJECTED)
         for call in list(bench.calls):
             if call.call is Call.PLACE and call.order.purpose is Purpose.STOP:
                 bench.end(call, Outcome.REFUSED, message="no")
