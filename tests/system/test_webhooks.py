@@ -364,7 +364,8 @@ def test_order_of_a_trial_is_shown(hooks: AlertSender, tmp_path: Path) -> None:
     text.write_text(json.dumps(order("SBIN", "buy")))
     found = hooks.stack.ask("webhook", "test", "long", "--text", str(text))
     assert found["status"] == 202
-    assert "FILLED" in found["result"]["results"][0]["orders"][0]
+    assert found["result"]["results"][0]["orders"][0].startswith("BUY 50 NSE:SBIN: ")
+    assert holds(hooks, "long", SBIN=50)
 
 
 def test_journals_are_in_order_after_all_this(hooks: AlertSender) -> None:

@@ -20,10 +20,13 @@ EMPTY_READS = 3
 
 
 def carried_units(oms: OrderDecision, key: NetKey) -> int:
-    """Return the signed units of a key that the day began with, of those which strategies hold."""
+    """Return the signed units of a key that the day began with, of those which strategies hold: what was nobody's at
+    the beginning is none of theirs."""
     if (key.account, key.instrument) not in oms.state.begun:
         return 0
     begun, owned = oms.state.unexplained.get(key) or 0, missing_units.owned_units(oms, key)
+    if (nobodys := oms.state.unmanaged.get(key)) is not None:
+        begun -= nobodys.carried
     return (min(abs(begun), abs(owned)) * (1 if owned > 0 else -1)) if begun * owned > 0 else 0
 
 

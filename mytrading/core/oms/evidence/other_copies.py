@@ -218,9 +218,12 @@ def uncovered_units(oms: OrderDecision, level: Protection) -> int:
 
 
 def has_ended_unasked(oms: OrderDecision, level: Protection) -> bool:
-    """True if the newest stop of a protection was cancelled, or expired, and nobody here wanted that."""
+    """True if the newest stop of a protection was cancelled, or expired, and nobody here wanted that. That it ended
+    with an earlier day is no such end."""
     order = oms.state.orders.get(level.order)
     if order is None or order.state not in (OrderState.CANCELLED, OrderState.EXPIRED):
+        return False
+    if order.state is OrderState.EXPIRED and order.client_order_id in oms.state.carried:
         return False
     cancel = order.evidence.cancel
     return cancel.proof or not (cancel.calls or cancel.wanted)

@@ -29,8 +29,8 @@ def bench() -> OrderBench:
     return made
 
 
-def held(bench: OrderBench, strategy: str = "s1", instrument: str = "NFO:A") -> int:
-    found = bench.machine.position(ACCOUNT, instrument, Product.NRML, strategy)
+def held(bench: OrderBench, strategy: str = "s1", instrument: str = "NFO:A", product: Product = Product.NRML) -> int:
+    found = bench.machine.position(ACCOUNT, instrument, product, strategy)
     return found.quantity if found is not None else 0
 
 
@@ -60,9 +60,10 @@ def book_late(bench: OrderBench, call: OpenCall, after: int, *, filled: bool) ->
 def test_exit_made_in_the_evening_and_sent_in_the_morning_was_ended_with_the_evening_and_sent_twice(
     bench: OrderBench, after: int
 ) -> None:
-    bench.hold("e1", product=Product.NRML)
+    """Of delivered shares: an exit of anything else is made anew once a position book of the day has told of it."""
+    bench.hold("e1", product=Product.CNC)
     bench.tick(2 * SECOND)
-    bench.close("g1", product=Product.NRML)
+    bench.close("g1", product=Product.CNC)
     bench.end(bench.calls[0], Outcome.NOT_SENT)
     bench.calls.clear()
     morning(bench)
@@ -70,7 +71,7 @@ def test_exit_made_in_the_evening_and_sent_in_the_morning_was_ended_with_the_eve
     assert call.order.created_ns < DUSK + 60 * SECOND, "it was made in the evening"
     book_late(bench, call, after, filled=True)
     assert bench.order(call.order.client_order_id).state is OrderState.FILLED
-    assert held(bench) == 0 and bench.broker.net["NFO:A", Product.NRML] == 0
+    assert held(bench, product=Product.CNC) == 0 and bench.broker.net["NFO:A", Product.CNC] == 0
     assert not {"POSITION_CORRECTED", "ORDER_UNRESOLVED"} & bench.codes()
 
 
