@@ -26,8 +26,8 @@ EXITS, WARM_UP = 20, 2
 CALL_MS = 100.0
 MORE_MS = 20.0
 WAIT_S = 60.0
-FIRST, THEN = "orderbook", ("analyzer", "tradebook")
-"""The calls that prove a cancel: a trade book asked before the order book has come may lack what that shows."""
+FIRST, THEN = "orderbook", ("analyzer", "tradebook", "positionbook")
+"""The calls that prove a cancel: books asked for before the order book has come may lack what that shows."""
 
 
 class GuardedLab(Lab):

@@ -275,8 +275,8 @@ def _limits(lab: FeedLab, burst: Burst, progress: Callable[[str], None]) -> tupl
     count = burst.limit_frames
     progress(f"{count} quotes as fast as the feed, then a bare client takes them")
     lab.reader.ask("reset")
-    sent = lab.server.do("burst", to=0, rate=0, count=count)
-    expected = burst.last_numbers(count)
+    sent = lab.server.do("burst", to=0, rate=0, count=count, after=burst.frames)
+    expected = burst.last_numbers(burst.frames + count)
     seen = lab.wait(lambda seen: seen["last"] == expected, 60.0)
     own = count / (seen["at_ns"] - sent["began_ns"]) * 1e9
     return own, _bare_limit(lab, 1, count, ""), _bare_limit(lab, 2, max(1, count // 10), "checked")

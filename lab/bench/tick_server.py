@@ -146,15 +146,17 @@ class TickServer:
         return sent
 
     def burst(self, command: dict[str, Any]) -> Any:
-        """`count` frames over all symbols of client `to`, `rate` a second (0: as fast as it takes them)."""
+        """`count` frames over all symbols of client `to`, `rate` a second (0: as fast as it takes them).
+
+        They are numbered on from `after`: a day's volume that falls is an old frame, which a feed refuses."""
         client = self._clients[command["to"]]
         templates = [Template(symbol) for symbol in client.symbols]
-        rate, count = command["rate"], command["count"]
+        rate, count, after = command["rate"], command["count"], command.get("after", 0)
         began, number = machine_now(), 0
         while number < count:
             due = min(count, int((machine_now() - began) / 1e9 * rate)) if rate else min(count, number + 200)
             width = len(templates)
-            client.send(b"".join(templates[at % width].frame(at + 1) for at in range(number, due)))
+            client.send(b"".join(templates[at % width].frame(at + 1) for at in range(after + number, after + due)))
             number = due
             if rate:
                 time.sleep(_TURN_S)

@@ -63,6 +63,8 @@ class ReadJob(NamedTuple):
     beside: bool = False
     order_ids: tuple[str, ...] = ()
     """Orders to ask for one by one, in place of the order book."""
+    proof: bool = False
+    """An exit may wait for it: its calls go side by side where that proves as much."""
 
 
 class ReadPlan:
@@ -119,6 +121,7 @@ class ReadPlan:
             positions=positions or any(request.positions for request in wanted),
             funds=funds,
             asked_by=wanted[-1].id if wanted else "",
+            proof=any(request.proof for request in wanted),
         )
 
     def _job_by_id(self, request: ReadRequest, machine_ns: int) -> ReadJob:
@@ -134,7 +137,7 @@ class ReadPlan:
         self._number, self._beside = self._number + 1, True
         name = f"{self._account}-read-{machine_ns}-{self._number}"
         positions = any(request.positions for request in proofs)
-        return ReadJob(name, True, True, positions, False, proofs[-1].id, beside=True)
+        return ReadJob(name, True, True, positions, False, proofs[-1].id, beside=True, proof=True)
 
     def on_read_ended(
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False

@@ -84,8 +84,8 @@ class AccountListener:
 
     def _reader(self) -> BookReader:
         run = self._run
-        client, beside = (OpenAlgoClient(run.rest_url, run.api_key, machine_now, self._deadlines) for _ in range(2))
-        return BookReader(client, beside, self.name, self._expected, machine_now, self._rules)
+        client, *others = (OpenAlgoClient(run.rest_url, run.api_key, machine_now, self._deadlines) for _ in range(3))
+        return BookReader(client, others[0], self.name, self._expected, machine_now, self._rules, others[1])
 
     def _rules(self) -> BrokerRules:
         """The row that holds now; the cautious one while the broker is not known."""

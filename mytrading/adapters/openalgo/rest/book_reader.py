@@ -50,6 +50,13 @@ class Visit(NamedTuple):
     """Status words of the order book that are in no table, each with the ids of the orders that bear it."""
 
 
+class _Begun(NamedTuple):
+    """A request that was sent at a client, whose answer is read later."""
+
+    client: http.OpenAlgoClient
+    started: http.Started
+
+
 def _has_figures(money: Funds) -> bool:
     """True unless every amount is zero, by which several brokers answer without a session."""
     return any((money.available, money.used, money.collateral, money.realised, money.unrealised))
@@ -57,9 +64,10 @@ def _has_figures(money: Funds) -> bool:
 
 @dataclass(slots=True)
 class BookReader:
-    """Reads at one account's server; `beside` is a second client of it, for requests while `client` waits.
+    """Reads at one account's server; `beside` and `third` are clients of it for requests while `client` waits.
 
-    `rules` gives the row of the table that holds for the server's broker at the time of a visit.
+    `rules` gives the row of the table that holds for the server's broker at the time of a visit. Without `third` the
+    positions are always asked for last.
     """
 
     client: http.OpenAlgoClient
@@ -68,6 +76,7 @@ class BookReader:
     expected_mode: str
     machine_now: Callable[[], int]
     rules: Callable[[], BrokerRules] = lambda: PLAIN
+    third: http.OpenAlgoClient | None = None
     _problems: list[str] = field(default_factory=list, init=False)
     _modes: list[str] = field(default_factory=list, init=False)
     _unread: list[UnreadRow] = field(default_factory=list, init=False)
@@ -90,11 +99,12 @@ class BookReader:
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         if job.order_ids:
             orders = self._by_ids(job.order_ids, asked)
+        held = self._begin(self.third, "positionbook") if job.proof and job.positions and self._answers else None
         trades = self._mode_and_trades(job)
         totals = job.funds and self.expected_mode == ServerMode.ANALYZE
         positions = None
         if (job.positions or totals) and self._answers:
-            positions = self._book("positionbook", books.parse_positions)
+            positions = self._book("positionbook", books.parse_positions, held)
         money = self._funds() if job.funds and self._answers else None
         mode = self._mode_seen()
         right = mode is None or mode.expected
@@ -142,16 +152,23 @@ class BookReader:
             self._take_mode(self._call("analyzer"))
             reachable = not job.orders or self._answers > 0
             return self._book("tradebook", books.parse_trades) if job.trades and reachable else None
-        try:
-            begun = self.beside.begin("analyzer", {}, http.Deadline.BOOK)
-        except http.NotSent:  # then it is called for later
-            begun = None
+        begun = self._begin(self.beside, "analyzer")
         trades = self._book("tradebook", books.parse_trades)
         self._take_mode(self._call("analyzer", begun))
         return trades
 
-    def _book(self, endpoint: str, parse: Callable[[http.HttpReply, BrokerRules], books.Book[Any]]) -> Any:
-        if (answer := self._call(endpoint)) is None:
+    def _begin(self, client: http.OpenAlgoClient | None, endpoint: str) -> _Begun | None:
+        """Ask without waiting; None where that cannot be, and the call is made later."""
+        try:
+            return _Begun(client, client.begin(endpoint, {}, http.Deadline.BOOK)) if client is not None else None
+        except http.NotSent:
+            return None
+
+    def _book(
+        self, endpoint: str, parse: Callable[[http.HttpReply, BrokerRules], books.Book[Any]],
+        begun: _Begun | None = None,
+    ) -> Any:  # fmt: skip
+        if (answer := self._call(endpoint, begun)) is None:
             return None
         try:
             book = parse(answer, self._rules)
@@ -204,7 +221,7 @@ class BookReader:
         return ModeSeen(account=self.account, mode=mode, expected=not wrong, machine_ns=now, message=message)
 
     def _call(
-        self, endpoint: str, begun: http.Started | None = None, fields: dict[str, str] | None = None
+        self, endpoint: str, begun: _Begun | None = None, fields: dict[str, str] | None = None
     ) -> http.HttpReply | None:
         """A complete answer, first to what was `begun`. A read is tried twice; of those that hang only one."""
         for attempt in (1, 2):
@@ -213,7 +230,7 @@ class BookReader:
                 break
             try:
                 if begun is not None and attempt == 1:
-                    answer = self.beside.finish(begun._replace(began_ns=self.machine_now()))
+                    answer = begun.client.finish(begun.started._replace(began_ns=self.machine_now()))
                 else:
                     answer = self.client.call(endpoint, fields or {}, http.Deadline.BOOK)
                 if answer.status == 429:
