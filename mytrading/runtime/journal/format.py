@@ -242,10 +242,13 @@ def segments(folder: Path) -> list[Path]:
         return []
     found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     if old := [path for path in found if path.suffix == OLD_SUFFIX]:
-        raise JournalOfAnotherVersion(
-            f"{old[0]}: expected journals of layout {LAYOUT}, found an SQLite file of layout 1 or older; "
-            "`mytrading state upgrade` converts it, with the stack stopped"
-        )
+        twice = next((path for path in old if path.with_suffix(SUFFIX) in found), None)
+        cure = "`mytrading state upgrade` converts it, with the stack stopped"
+        if twice is not None:
+            cure = f"{twice.with_suffix(SUFFIX).name} beside it is of the same day: one of both must be moved away; "
+            cure += "`mytrading state upgrade` names the first and last time of each"
+        what = f"expected journals of layout {LAYOUT}, found an SQLite file of layout 1 or older"
+        raise JournalOfAnotherVersion(f"{twice or old[0]}: {what}; {cure}")
     return [path for path in found if path.suffix == SUFFIX]
 
 

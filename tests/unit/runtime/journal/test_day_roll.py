@@ -176,3 +176,11 @@ def test_folder_with_a_file_of_an_old_layout_is_refused_naming_the_command(tmp_p
     for start in (lambda: Journal(tmp_path, "risk", DAY), lambda: JournalReader(tmp_path, "commands").read(0)):
         with pytest.raises(JournalOfAnotherVersion, match="mytrading state upgrade"):
             start()
+
+
+def test_old_and_new_file_of_one_day_are_named_together_and_no_conversion_is_promised(tmp_path: Path) -> None:
+    begun(tmp_path).close()
+    (tmp_path / f"{DAY}.sqlite").write_bytes(b"SQLite format 3\0")
+    with pytest.raises(JournalOfAnotherVersion, match=f"{DAY}.journal beside it is of the same day") as found:
+        Journal(tmp_path, "risk", DAY)
+    assert "converts it" not in str(found.value)
