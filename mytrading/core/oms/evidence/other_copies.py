@@ -15,7 +15,7 @@ from mytrading.core.oms.evidence import held_bounds, missing_units
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
-from mytrading.core.orders.state_machine import ABSENT, LIVE, STOP_TYPES, same_fingerprint
+from mytrading.core.orders.state_machine import ABSENT, LIVE, SAME_PRICE, STOP_TYPES, is_other_limit, same_fingerprint
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import EntriesStopped, OtherCopySeen, OutsideClosing
 from mytrading.messages.enums import BrokerStatus, OrderState, Product, Purpose, Severity
@@ -28,7 +28,6 @@ TOGETHER = 10 * SECOND
 """Two copies send what one signal asks for within this time of each other (machine time)."""
 _TWINS = 2
 """Orders like ours by their facts alone that prove a copy: a person at the terminal may place one."""
-_SAME_PRICE = 1e-6
 _ID_LENGTH = 16
 _DIGITS = frozenset("0123456789abcdef")
 
@@ -98,7 +97,7 @@ def _is_order_id(tag: str) -> bool:
 def _same_terms(order: Order, row: BrokerOrder) -> bool:
     same = order.order_type is row.order_type and row.product in (None, order.product)
     apart = max(abs(order.price - row.price), abs(order.trigger_price - row.trigger_price))
-    return same and apart < _SAME_PRICE
+    return same and apart < SAME_PRICE
 
 
 def _may_be_ours(oms: OrderDecision, account: str, row: BrokerOrder, *, late: bool = True) -> bool:
@@ -112,6 +111,7 @@ def _may_be_ours(oms: OrderDecision, account: str, row: BrokerOrder, *, late: bo
         and order.state is not OrderState.INITIALIZED
         and (late or order.state not in ABSENT)
         and same_fingerprint(order, row.instrument, row.side, row.quantity)
+        and not is_other_limit(order, row)
         for order in orders
     )
 
