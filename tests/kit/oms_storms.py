@@ -666,6 +666,16 @@ class Storm:
                         force=True,
                     )
                 )
+        self._take_away()
+
+    def _take_away(self) -> None:
+        """The person does what an alert asks for: orders of nobody here, because of which units have no stop, are
+        cancelled at the broker."""
+        for outside in self.bench.machine.state.outside.sorted_values():
+            for name in outside.orders if outside.told else ():
+                if (placed := self.bench.broker.orders.get(name)) is not None and placed.open:
+                    self.bench.broker.drop(placed)
+                    self._tell(placed)
 
     # what must hold
 

@@ -17,11 +17,15 @@ from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, ReportedFills
 from mytrading.messages.orders import NO_CALL, EntryPlan, Order, PlacingCall
+from mytrading.messages.reports import BrokerOrder
 
 S = OrderState
 
 TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST, S.RECORDED})
 """Final states; late reports may still move the ones that the broker ended."""
+
+SAME_PRICE = 1e-6
+"""Rupees by which two prices of the same terms may differ."""
 
 STOP_TYPES = frozenset({OrderType.SL, OrderType.SL_M})
 """Types of orders that wait for a trigger."""
@@ -151,6 +155,14 @@ def unfilled_quantity(order: Order) -> int:
 def same_fingerprint(order: Order, instrument: str, side: Side, quantity: int) -> bool:
     """True if a broker's order with these terms can be `order`: equal but for price and type, which may differ."""
     return order.quantity == quantity and order.side is side and order.instrument == instrument
+
+
+def is_other_limit(order: Order, row: BrokerOrder) -> bool:
+    """True for a LIMIT order that rests at another limit than that of a stop: it cannot be this stop, which some books
+    call LIMIT once it has triggered, at its own limit. One that has filled may show the price at which it did."""
+    if order.order_type is not OrderType.SL or row.order_type is not OrderType.LIMIT or row.status.is_final:
+        return False
+    return not row.filled and row.price > 0 and abs(row.price - order.price) > SAME_PRICE
 
 
 def combine_fills(

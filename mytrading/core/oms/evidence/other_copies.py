@@ -15,7 +15,7 @@ from mytrading.core.oms.evidence import held_bounds, missing_units
 from mytrading.core.oms.state.alert_codes import EventAlert, StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
-from mytrading.core.orders.state_machine import ABSENT, LIVE, STOP_TYPES, same_fingerprint
+from mytrading.core.orders.state_machine import ABSENT, LIVE, SAME_PRICE, STOP_TYPES, is_other_limit, same_fingerprint
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import EntriesStopped, OtherCopySeen, OutsideClosing
 from mytrading.messages.enums import BrokerStatus, OrderState, Product, Purpose, Severity
@@ -28,7 +28,6 @@ TOGETHER = 10 * SECOND
 """Two copies send what one signal asks for within this time of each other (machine time)."""
 _TWINS = 2
 """Orders like ours by their facts alone that prove a copy: a person at the terminal may place one."""
-_SAME_PRICE = 1e-6
 _ID_LENGTH = 16
 _DIGITS = frozenset("0123456789abcdef")
 
@@ -98,7 +97,7 @@ def _is_order_id(tag: str) -> bool:
 def _same_terms(order: Order, row: BrokerOrder) -> bool:
     same = order.order_type is row.order_type and row.product in (None, order.product)
     apart = max(abs(order.price - row.price), abs(order.trigger_price - row.trigger_price))
-    return same and apart < _SAME_PRICE
+    return same and apart < SAME_PRICE
 
 
 def _may_be_ours(oms: OrderDecision, account: str, row: BrokerOrder, *, late: bool = True) -> bool:
@@ -112,6 +111,7 @@ def _may_be_ours(oms: OrderDecision, account: str, row: BrokerOrder, *, late: bo
         and order.state is not OrderState.INITIALIZED
         and (late or order.state not in ABSENT)
         and same_fingerprint(order, row.instrument, row.side, row.quantity)
+        and not is_other_limit(order, row)
         for order in orders
     )
 
@@ -180,18 +180,23 @@ def _others_units(oms: OrderDecision, key: NetKey, owned: int, read: BooksRead) 
     return max(0, (net - owned) * sign)
 
 
-def leaves_room(oms: OrderDecision, level: Protection, units: int, *, ended: bool) -> bool:
-    """True if a stop for `units` more would close nothing that an order outside our journal closes already.
+def room_for_stop(oms: OrderDecision, level: Protection, units: int, *, ended: bool) -> int:
+    """Return for how many of `units` more a stop closes nothing that an order outside our journal closes already, in
+    whole lots where not for all.
 
     A stop outside counts always; any order does in place of a stop that ended without our word (`ended`), and where
     another copy is known: whoever ended the stop is about to close."""
     if not oms.state.outside or (outside := oms.state.outside.get(level.net)) is None:
-        return True
+        return units
     counted = outside.units if ended or is_known(oms.state, level.account) else outside.stops
     mine = (order for order in oms.open_orders(level.net) if order.purpose.reduces and order.side is level.side)
     covered = sum(max(0, order.quantity - order.filled_seen) for order in mine if order.state in LIVE)
     held = sum(position.quantity_seen for position in oms.state.owner_positions(level.net))
-    return not counted or units <= abs(held) - covered - counted
+    room = abs(held) - covered - counted
+    if not counted or units <= room:
+        return units
+    sizes = oms.state.sizes.get(level.instrument)
+    return max(0, room - room % max(1, sizes.lot if sizes else 1))
 
 
 def _tell_of_bare(oms: OrderDecision, account: str) -> None:
@@ -201,10 +206,11 @@ def _tell_of_bare(oms: OrderDecision, account: str) -> None:
         if level.account != account or outside is None or outside.told or level.state != "open":
             continue
         units, ended = uncovered_units(oms, level), has_ended_unasked(oms, level)
-        if units <= 0 or leaves_room(oms, level, units, ended=ended):
+        bare = units - room_for_stop(oms, level, units, ended=ended) if units > 0 else 0
+        if not bare:
             continue
         oms.emit(replace(outside, told=True, at_ns=oms.now))
-        what = f"no stop of {level.strategy} in {level.instrument} is placed for {units} units: the live orders"
+        what = f"no stop of {level.strategy} in {level.instrument} is placed for {bare} units: the live orders"
         what = f"{what} {', '.join(outside.orders)}, which this journal does not know, would close them too"
         cure = "cancel those at the broker that nobody wants, and stop another copy of this state that trades there"
         oms.alert(StateAlert.STOP_BESIDE_ORDER, Severity.CRITICAL, level.id, f"{what}; {cure}")

@@ -429,13 +429,21 @@ def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missin
     """Cover more units: in an unsent stop, else by another; of many the smallest ends, and one for both follows."""
     sizes = oms.state.sizes.get(level.instrument) or Sizes()
     unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.links.parent]
-    if unsent and sizes.fits(larger := unsent[-1].quantity + missing):
+    room = _room(oms, level, missing)
+    if unsent and room and sizes.fits(larger := unsent[-1].quantity + room):
         modify.request_terms(oms, unsent[-1], replace(modify.wanted_terms(unsent[-1]), quantity=larger))
     elif len(stops) < oms.limits.stops_most + len(closing_slice_quantities(wanted, sizes)) - 1:
         _place(oms, level, missing)
-    elif calm := [s for s in stops if _rests(oms, s) and not s.filled_seen and not modify.is_modify_pending(s)]:
+    elif room and (
+        calm := [s for s in stops if _rests(oms, s) and not s.filled_seen and not modify.is_modify_pending(s)]
+    ):
         smallest = min(calm, key=lambda stop: stop.quantity)
         entries.cancel_order(oms, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
+
+
+def _room(oms: OrderDecision, level: Protection, units: int) -> int:
+    """For how many of `units` a stop may be added beside orders that this journal does not know."""
+    return other_copies.room_for_stop(oms, level, units, ended=other_copies.has_ended_unasked(oms, level))
 
 
 def _rests(oms: OrderDecision, stop: Order) -> bool:
@@ -475,11 +483,11 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
         level, why = oms.change_protection(level, failures=failures), f"{failures} stops did not stay at the broker"
         _hand_over(oms, level, why, _words(failed))
         return
+    if not (quantity := _room(oms, level, quantity)):
+        return
     attempt = next_unused_attempt(oms, level)
     order = build_stop_order(oms, level, quantity, attempt)
     if dispatch.closable_quantity(oms, order, order.net) < quantity:
-        return
-    if not other_copies.leaves_room(oms, level, quantity, ended=other_copies.has_ended_unasked(oms, level)):
         return
     oms.change_protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
     slices.create_closing_orders(oms, order, quantity)

@@ -16,6 +16,8 @@ from mytrading.messages.enums import Severity
 from mytrading.messages.orders import MARKET_REFUSED, NOT_NOW, TRIGGER_CROSSED, Goal, Order, Protection
 
 _NAMES_LOT = re.compile(r"\blots?\b|lot ?size|multiple", re.IGNORECASE)
+_NAMES_OTHER = re.compile(r"\b(prices?|circuit|bands?|margins?|funds?|balance)\b", re.IGNORECASE)
+"""Words of refusals for a price or for money: whole lots are refused alike."""
 _OTHER_CAUSES = (MARKET_REFUSED, NOT_NOW, TRIGGER_CROSSED)
 
 
@@ -36,9 +38,10 @@ def is_refused(state: State, row: OddUnitsRefused) -> bool:
 def on_refusal(oms: OrderDecision, order: Order) -> bool:
     """Note the refusal of an exit or stop for units that are no whole lots; True if none is to follow for them.
 
-    That is so at once where the broker's words name the lot, else after the second: it may have had another reason."""
+    That is so at once where the broker's words name the lot, else after the second: it may have had another reason. One
+    that they name is none of these."""
     sizes = oms.state.sizes.get(order.instrument)
-    if sizes is None or sizes.lot <= 1 or not order.quantity % sizes.lot or order.message.startswith(_OTHER_CAUSES):
+    if sizes is None or sizes.lot <= 1 or not order.quantity % sizes.lot or _has_other_cause(order.message):
         return False
     held = abs(oms.position(order).quantity_seen)
     known, remainder = oms.state.odd_lots.get(order.owner), held % sizes.lot
@@ -54,6 +57,10 @@ def on_refusal(oms: OrderDecision, order: Order) -> bool:
     if row.final:
         oms.alert(StateAlert.ODD_LOT, Severity.CRITICAL, alert_subject(row), _text(row, order.message))
     return row.final
+
+
+def _has_other_cause(said: str) -> bool:
+    return said.startswith(_OTHER_CAUSES) or (not _NAMES_LOT.search(said) and bool(_NAMES_OTHER.search(said)))
 
 
 def alert_subject(row: OddUnitsRefused) -> str:

@@ -15,7 +15,7 @@ from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.placing.slices import sibling_slices
 from mytrading.core.oms.state.broker_ids import KEPT_DAYS, is_younger
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import ABSENT, STOP_TYPES, same_fingerprint
+from mytrading.core.orders.state_machine import ABSENT, SAME_PRICE, STOP_TYPES, is_other_limit, same_fingerprint
 from mytrading.core.time import DAY, SECOND, day_start
 from mytrading.messages.enums import BrokerStatus, OrderState
 from mytrading.messages.orders import Order
@@ -23,7 +23,6 @@ from mytrading.messages.reports import BooksRead, BrokerOrder
 
 CLOCKS_DIFFER = 5 * SECOND
 """The broker's clock may be behind ours by so much, and its rows tell whole seconds."""
-_SAME_PRICE = 1e-6
 NO_ROWS = BooksRead(account="", id="", began_machine_ns=0, ended_machine_ns=0, orders=(), trades=())
 """What `without_earlier_days` takes out of most reads."""
 
@@ -38,6 +37,8 @@ def first_seen(oms: OrderDecision, account: str, broker_order_id: str) -> int:
 def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
     """True if an order book row of the order's account, which no order of ours has claimed, may be this order."""
     if not same_fingerprint(order, row.instrument, row.side, row.quantity) or row.product not in (None, order.product):
+        return False
+    if is_other_limit(order, row):
         return False
     if first_seen(oms, order.account, row.broker_order_id) <= order.call.began_machine_ns:
         return False
@@ -157,7 +158,7 @@ def is_proven(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRea
     position of the other side at the broker, within the window, of just the row's units."""
     if row.order_type in STOP_TYPES and order.order_type in STOP_TYPES:
         apart = max(abs(row.trigger_price - order.trigger_price), abs(row.price - order.price))
-        return order.trigger_price > 0 and apart < _SAME_PRICE
+        return order.trigger_price > 0 and apart < SAME_PRICE
     units = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled or 0
     if not units or read.positions is None or read.began_machine_ns > _window_end(oms, order):
         return False

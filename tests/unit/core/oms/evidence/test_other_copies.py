@@ -303,3 +303,52 @@ def test_units_that_are_guarded_outside_get_no_stop_of_ours_and_others_do() -> N
         watch(bench, 3)
         assert placings(bench) == wanted, nobody
         assert bool(critical(bench, "STOP_BESIDE_ORDER")) is not bool(wanted)
+
+
+@pytest.mark.parametrize(("lot", "wanted"), [(0, 30), (20, 20)])
+def test_stop_beside_a_smaller_one_outside_guards_the_other_units_in_whole_lots(lot: int, wanted: int) -> None:
+    """A stop outside for 30 of 60 units kept all 60 without one of ours, for as long as it rested there."""
+    bench = OrderBench()
+    bench.broker.net["NFO:OTHER", Product.MIS] = 0
+    bench.broker.orders["H9"] = Placed(
+        "H9", "H9", "NFO:A", Side.SELL, 30, Product.MIS, status=BrokerStatus.TRIGGER_PENDING, order_type=OrderType.SL,
+        price=80.0, trigger_price=82.0,
+    )  # fmt: skip
+    bench.read()
+    bench.enter("e1", 60, lot=lot, **PLAN)
+    entry = bench.accept()
+    bench.read()
+    bench.broker.trade(entry, 60, 100.0)
+    bench.read()
+    for _ in range(12):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert placings(bench) == [(Purpose.STOP, wanted)]
+    (told,) = critical(bench, "STOP_BESIDE_ORDER")
+    assert f"for {60 - wanted} units" in told and "H9" in told
+
+
+def test_stop_that_has_not_left_grows_by_no_units_which_an_order_outside_closes() -> None:
+    """More of an entry filled while its stop waited to be sent: the stop took all of it, beside one outside."""
+    bench = OrderBench()
+    bench.broker.net["NFO:OTHER", Product.MIS] = 0
+    bench.broker.orders["H9"] = Placed(
+        "H9", "H9", "NFO:A", Side.SELL, 30, Product.MIS, status=BrokerStatus.TRIGGER_PENDING, order_type=OrderType.SL,
+        price=80.0, trigger_price=82.0,
+    )  # fmt: skip
+    bench.read()
+    bench.enter("e1", 60, **PLAN)
+    entry = bench.accept()
+    bench.read()
+    bench.enter("e2", instrument="NFO:B")
+    bench.end(bench.calls[0], Outcome.RATE_LIMITED)
+    bench.broker.trade(entry, 40, 100.0)
+    bench.read()
+    unsent = [(order.purpose, order.quantity) for order in bench.machine.orders() if order.purpose is Purpose.STOP]
+    assert unsent == [(Purpose.STOP, 10)] and placings(bench) == []
+    bench.broker.trade(entry, 20, 100.0)
+    bench.report(entry)
+    for _ in range(4):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert [of for of in placings(bench) if of[0] is Purpose.STOP] == [(Purpose.STOP, 30)]

@@ -112,6 +112,23 @@ def test_refusal_that_names_no_lot_is_final_at_the_second_and_one_for_its_hour_c
     assert len(odd(bench)) == 1
 
 
+@pytest.mark.parametrize(
+    "words", ["trigger price outside the circuit limit", "Insufficient funds. Required margin is 15000"]
+)
+def test_refusals_for_a_price_or_for_money_do_not_leave_the_remainder_without_a_stop(words: str) -> None:
+    """Two stops refused at the edge of the band counted as refused for their size: none followed once it had opened."""
+    bench, refused = held(65), []
+    while len(refused) < 2:
+        refused += settle(bench, 1, words)
+    for _ in range(10):
+        for call in list(bench.calls):
+            bench.accept(call)
+        bench.tick(SECOND)
+        bench.read()
+    assert [order.purpose for order in refused] == [Purpose.STOP, Purpose.STOP]
+    assert resting(bench) == [65] and odd(bench) == []
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_remainder_is_left_alone_over_restarts_and_days_and_tried_once_more_after_a_resume(killed: bool) -> None:
     bench = held(65)

@@ -349,3 +349,24 @@ def test_sale_that_may_be_the_stops_own_keeps_the_doubt_up(bench: OrderBench, kn
     state = bench.order(lost.client_order_id).state
     assert state is (OrderState.FILLED if known == "the same units" else OrderState.UNKNOWN)
     assert bench.calls == []
+
+
+@pytest.mark.parametrize(("price", "is_ours"), [(100.0, False), (87.0, True)])
+def test_limit_order_that_rests_at_another_price_is_not_the_stop_of_unknown_fate(
+    bench: OrderBench, price: float, is_ours: bool
+) -> None:
+    """A person's target order of the same size was taken for the stop: the position stood there without one. At the
+    stop's own limit it may be the stop, which some books call LIMIT once it has triggered."""
+    bench.hold("e1", 50, **PLAN)
+    lost = bench.calls[0].order
+    bench.end(bench.calls[0], Outcome.UNKNOWN, message="timed out")
+    target = bench.broker.stranger(lost, bench.time, OrderType.LIMIT)
+    target.price = price
+    for _ in range(14):
+        for call in list(bench.calls):
+            bench.accept(call)
+        bench.tick(2 * SECOND)
+        bench.read()
+    taken = [order.client_order_id for order in bench.machine.orders() if order.broker_order_id == target.id]
+    assert taken == [lost.client_order_id] * is_ours
+    assert guarding(bench) == ([] if is_ours else [50])
