@@ -67,11 +67,6 @@ def cuts_of_owners(oms: OrderDecision, key: NetKey, net: int) -> list[tuple[Posi
     return held_bounds.lost_by_owners(oms, key, excess)
 
 
-def newest_first(oms: OrderDecision, key: NetKey) -> list[Position]:
-    """Return the positions of a key in the order in which they lose units."""
-    return sorted(oms.state.owner_positions(key), key=lambda position: (-position.opened_ns, position.strategy))
-
-
 def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float, carried: int = 0) -> None:
     """Record the unmanaged quantity (signed units) of a key, if it changed; units that are sold are alerted, since the
     price may rise without end. `carried`: those added that the day began with."""
