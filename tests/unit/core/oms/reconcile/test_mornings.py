@@ -522,15 +522,21 @@ def stop_units(bench: OrderBench) -> list[int]:
     return [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.STOP]
 
 
-def bare_evening(*, gone: bool) -> OrderBench:
-    """Fifty units whose stop could not be sent in the evening, and waits for the next session."""
+def bare_evening(*, gone: bool, entry_out: bool = False) -> OrderBench:
+    """Fifty units whose stop could not be sent in the evening, and waits for the next session; with `entry_out` the
+    fate of another entry is unknown."""
     bench = OrderBench()
     bench.broker.funds_live = True
     bench.hold(**PLAN)
     bench.end(bench.calls[0], Outcome.NOT_SENT)
     bench.read()
     bench.calls.clear()
+    if entry_out:
+        bench.enter("e2", 75, order_type=OrderType.LIMIT, price=99.0)
     bench.open_day(TOMORROW)
+    if entry_out:
+        bench.end(next(call for call in bench.calls if call.order.client_order_id == "e2"), Outcome.UNKNOWN)
+        bench.calls.clear()
     end_day(bench)
     if gone:
         bench.broker.net = {}
@@ -557,16 +563,13 @@ def test_stop_made_in_the_evening_goes_with_the_first_position_book_of_the_morni
     assert stop_units(bench) == [50]
 
 
-def gone_over_night(*, entry_out: bool = False) -> OrderBench:
-    """Fifty units whose stop ended with the evening, and which the venue has squared off; with `entry_out` the call of
-    another entry is out over the night."""
+def gone_over_night() -> OrderBench:
+    """Fifty units whose stop ended with the evening, and which the venue has squared off."""
     bench = OrderBench()
     bench.broker.funds_live = True
     bench.hold(**PLAN)
     bench.accept()
     bench.read()
-    if entry_out:
-        bench.enter("e2", 75, order_type=OrderType.LIMIT, price=99.0)
     bench.open_day(TOMORROW)
     end_day(bench)
     bench.broker.net = {}
@@ -578,8 +581,7 @@ def test_stop_was_placed_for_squared_off_units_while_an_entry_of_unknown_fate_ke
     None
 ):
     """The first book of the day lacked them, and nothing was in dispute yet: the stop triggered and opened a short."""
-    bench = gone_over_night(entry_out=True)
-    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    bench = bare_evening(gone=True, entry_out=True)
     for _ in range(3):
         bench.read()
         assert not stop_units(bench)
