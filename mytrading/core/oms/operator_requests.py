@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
 from mytrading.core.oms import settlements
-from mytrading.core.oms.evidence import net_positions, unowned_units
+from mytrading.core.oms.evidence import missing_units, net_positions, unowned_units
 from mytrading.core.oms.exits import broker_stops, claimed_units, flatten
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_identity, order_updates, position_corrections
@@ -30,7 +30,7 @@ from mytrading.core.orders.state_machine import (
 )
 from mytrading.core.time import SECOND
 from mytrading.messages import control
-from mytrading.messages.account_events import ClaimWaits, UnmanagedChanged
+from mytrading.messages.account_events import ClaimWaits, NetAgreed, UnmanagedChanged
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey, OwnerKey
@@ -314,6 +314,13 @@ def settle_claims(oms: OrderDecision, read: BooksRead) -> None:
                 oms.answer(request.id, problem, "")
             else:
                 _give_to(oms, request)
+                _note_shown(oms, key, read)
+
+
+def _note_shown(oms: OrderDecision, key: NetKey, read: BooksRead) -> None:
+    """Note that a position book of today lists the units that strategies own of a key: stop and exit may follow."""
+    if net_positions.broker_net(key, read) == net_positions.ledger_net(oms.state, key):
+        oms.emit(NetAgreed(**key._asdict(), quantity=missing_units.owned_units(oms, key), at_ns=oms.now))
 
 
 def refuse_late_claims(oms: OrderDecision) -> None:

@@ -81,14 +81,3 @@ def is_being_proven(oms: OrderDecision, mismatch: MismatchSeen, read: BooksRead)
     """True while reads of an empty position book are counted: the proof comes by itself, and no operator is asked."""
     late = mismatch.empty_machine_ns + oms.limits.empty_span + oms.limits.slow
     return mismatch.empty_reads > 0 and read.began_machine_ns < late
-
-
-def may_be_gone(oms: OrderDecision, key: NetKey) -> bool:
-    """True while the position book shows none of a key's carried units, or none of today was read, and none has shown
-    them yet: a stop that were placed for them now could open a position. Delivered shares need not be in it."""
-    if key in oms.state.agreed_today or not is_carried(oms, key):
-        return False
-    if key.account not in oms.state.compared:
-        return key.product is not Product.CNC
-    mismatch = oms.state.mismatches.get(key)
-    return mismatch is not None and mismatch.broker * missing_units.owned_units(oms, key) <= 0

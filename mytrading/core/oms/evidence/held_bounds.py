@@ -89,6 +89,55 @@ def is_untold(oms: OrderDecision, key: NetKey) -> bool:
     return carried_units.is_carried(oms, key)
 
 
+def unshown_units(oms: OrderDecision, key: NetKey) -> int:
+    """Return how many carried units of a key (unsigned) no position book of today has shown: a stop that were placed
+    for them could open a position. What a book shows counts as of today as far as orders of today can have added it.
+
+    Delivered shares are in no position book, and are unshown only where that denies them."""
+    if key in oms.state.agreed_today or not (units := abs(carried_units.carried_units(oms, key))):
+        return 0
+    short, mismatch = oms.state.short.get(key), oms.state.mismatches.get(key)
+    sign = 1 if missing_units.owned_units(oms, key) > 0 else -1
+    if is_untold(oms, key) or (mismatch is not None and mismatch.broker * sign <= 0):
+        return units
+    return max(0, units - max(0, short.shown * sign - _added_today(oms, key, sign))) if short is not None else 0
+
+
+def _added_today(oms: OrderDecision, key: NetKey, sign: int) -> int:
+    """The most units that orders of today can have added to a key on the side of `sign`, less what they closed."""
+    filled = sum(o.filled * o.side.sign for o in net_positions.filled_today(oms, key) if o.net == key)
+    moving = units_under_way(oms, key)
+    return filled * sign + (moving.bought if sign > 0 else moving.sold)
+
+
+def unshown_of(oms: OrderDecision, position: Position) -> int:
+    """Return how many units (unsigned) of a position are carried ones that no position book of today has shown."""
+    if not oms.state.begun or not (units := unshown_units(oms, position.net)):
+        return 0
+    holders = newest_first(oms, position.net)
+    return next(
+        (cut for held, cut in zip(holders, _unshown(oms, holders, units), strict=True) if held.owner == position.owner),
+        0,
+    )
+
+
+def newest_first(oms: OrderDecision, key: NetKey) -> list[Position]:
+    """Return the positions of a key in the order in which they lose units."""
+    return sorted(oms.state.owner_positions(key), key=lambda held: (-held.opened_ns, held.strategy))
+
+
+def _unshown(oms: OrderDecision, holders: list[Position], units: int) -> list[int]:
+    """Share `units` that no book of today has shown among what each of these owners did not buy or sell today."""
+    shares = []
+    for held in holders:
+        todays = (order for order in net_positions.filled_today(oms, held.net) if order.owner == held.owner)
+        before = held.quantity - sum(order.filled * order.side.sign for order in todays)
+        most = min(abs(before), abs(held.quantity)) if before * held.quantity > 0 else 0
+        shares.append(min(units, most))
+        units -= shares[-1]
+    return shares
+
+
 def _missing(oms: OrderDecision, key: NetKey, net: int) -> tuple[int, int]:
     """Units of strategies that the broker's net lacks and nothing explains, and all that it lacks; units of nobody are
     the first that are gone."""
@@ -122,14 +171,16 @@ def missing_of(oms: OrderDecision, position: Position) -> int:
 
 
 def lost_by_owners(oms: OrderDecision, key: NetKey, units: int) -> list[tuple[Position, int]]:
-    """Return which positions of a key lose how many of `units` (unsigned) that the broker does not hold: the newest
-    first, but none those that its own orders under way may have taken before all others have lost theirs."""
-    newest = sorted(oms.state.owner_positions(key), key=lambda held: (-held.opened_ns, held.strategy))
+    """Return which positions of a key lose how many of `units` (unsigned) that the broker does not hold: carried ones
+    that no book of today has shown, then the newest, but none those that its own orders under way may have taken before
+    all others have lost theirs."""
+    newest = newest_first(oms, key)
+    unshown = _unshown(oms, newest, unshown_units(oms, key))
     free = [max(0, abs(held.quantity) - _taken_by_own(oms, held)) for held in newest]
     cuts = [0] * len(newest)
-    for most in (free, [abs(held.quantity) for held in newest]):
+    for most in (unshown, free, [abs(held.quantity) for held in newest]):
         for place, bound in enumerate(most):
-            cut = min(units, bound - cuts[place])
+            cut = min(units, max(0, bound - cuts[place]))
             cuts[place] += cut
             units -= cut
     return [(held, cut) for held, cut in zip(newest, cuts, strict=True) if cut]
@@ -144,7 +195,7 @@ def _taken_by_own(oms: OrderDecision, held: Position) -> int:
 def unproven_units(oms: OrderDecision, position: Position) -> int:
     """Return the units of a position that the newest book lacks, or that no book of today has told of."""
     if oms.state.begun and is_untold(oms, position.net):
-        return min(abs(position.quantity), abs(carried_units.carried_units(oms, position.net)))
+        return unshown_of(oms, position)
     return missing_of(oms, position)
 
 

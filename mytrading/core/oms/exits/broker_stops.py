@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.oms.evidence import carried_units, missing_units, net_evidence, net_positions, other_copies
+from mytrading.core.oms.evidence import held_bounds, missing_units, net_evidence, net_positions, other_copies
 from mytrading.core.oms.evidence.judge import ENDS, OPEN
 from mytrading.core.oms.exits import claimed_units, exit_goals, odd_lots
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
@@ -138,7 +138,8 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
                 quantity = modify.wanted_terms(stop).quantity
                 modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
         most = max(abs(seen), abs(sure)) if not leaving else units - leaving
-        wanted_units = exit_goals.guardable_units(oms, level, units - leaving)
+        shown = max(0, units - leaving - held_bounds.unshown_of(oms, position))
+        wanted_units = exit_goals.guardable_units(oms, level, shown)
         _cover(oms, level, live_stops(oms, level), wanted=wanted_units, most=most)
 
 
@@ -404,8 +405,6 @@ def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted:
 
 def _waits(oms: OrderDecision, level: Protection) -> bool:
     if level.awaits_units_machine_ns or net_positions.stop_waits_for_books(oms, level):
-        return True
-    if carried_units.may_be_gone(oms, level.net):
         return True
     return any(_stops_beyond(oms, level, product) for product in Product if product is not level.product)
 

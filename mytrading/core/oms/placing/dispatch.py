@@ -11,7 +11,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import carried_units, held_bounds
+from mytrading.core.oms.evidence import held_bounds
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
@@ -163,7 +163,8 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
                 )
             return 0
         if order.purpose is Purpose.STOP and (
-            not oms.broker(order.account).broker_stops or carried_units.may_be_gone(oms, key)
+            not oms.broker(order.account).broker_stops
+            or fits - held_bounds.unshown_of(oms, oms.position(order)) < order.quantity
         ):
             return 0  # there it would be no stop: risk holds it; or made in the evening, and it could open a position
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):

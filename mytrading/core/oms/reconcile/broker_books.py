@@ -524,7 +524,7 @@ def _keep(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, what: str, **
         shown = f"{shown}; {mismatch.broker - owned} there have no owner and no stop: close them at the terminal"
     cure = "look at the broker, and log the server in there if it is not; what is not held there is booked as gone by"
     cure = f"{cure} `mytrading positions settle`, with a reason; `mytrading state rebuild-ledger` takes over its books"
-    unshown = carried_units.may_be_gone(oms, key)
+    unshown = held_bounds.unshown_units(oms, key)
     stays = "ours stays, and no stop is placed before a book shows it" if unshown else "ours stays with its stop"
     _alert_dispute(oms, key, f"{shown}; {stays}; {cure}")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import missing_units, net_positions
+from mytrading.core.oms.evidence import held_bounds, missing_units, net_positions
 from mytrading.core.oms.reconcile import position_corrections
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import NetAgreed
@@ -60,7 +60,7 @@ def _describe(oms: OrderDecision, key: NetKey, net: int) -> str:
     owned = missing_units.owned_units(oms, key)
     left, unmanaged = abs(owned) - abs(_covered(owned, net)), net - _covered(owned, net)
     words: list[str] = []
-    for position in position_corrections.newest_first(oms, key):
+    for position in held_bounds.newest_first(oms, key):
         if cut := min(left, abs(position.quantity)):
             left -= cut
             words.append(f"{position.strategy} loses {cut} of {abs(position.quantity)}")

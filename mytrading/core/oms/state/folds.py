@@ -308,6 +308,7 @@ def _unmanaged(state: State, row: account_events.UnmanagedChanged) -> None:
     state.put_or_drop(state.unmanaged, row.net, row, row.quantity)
     if row.carried:
         _begin_with(state, row.net, row.carried)
+        state.put(state.told, row.net, row.at_ns)  # by a position book of today
 
 
 def _begin_with(state: State, key: NetKey, units: int) -> None:

@@ -522,15 +522,21 @@ def stop_units(bench: OrderBench) -> list[int]:
     return [call.order.quantity for call in bench.calls if call.order.purpose is Purpose.STOP]
 
 
-def bare_evening(*, gone: bool) -> OrderBench:
-    """Fifty units whose stop could not be sent in the evening, and waits for the next session."""
+def bare_evening(*, gone: bool, entry_out: bool = False) -> OrderBench:
+    """Fifty units whose stop could not be sent in the evening, and waits for the next session; with `entry_out` the
+    fate of another entry is unknown."""
     bench = OrderBench()
     bench.broker.funds_live = True
     bench.hold(**PLAN)
     bench.end(bench.calls[0], Outcome.NOT_SENT)
     bench.read()
     bench.calls.clear()
+    if entry_out:
+        bench.enter("e2", 75, order_type=OrderType.LIMIT, price=99.0)
     bench.open_day(TOMORROW)
+    if entry_out:
+        bench.end(next(call for call in bench.calls if call.order.client_order_id == "e2"), Outcome.UNKNOWN)
+        bench.calls.clear()
     end_day(bench)
     if gone:
         bench.broker.net = {}
@@ -555,6 +561,54 @@ def test_stop_made_in_the_evening_goes_with_the_first_position_book_of_the_morni
     bench.read()
     bench.tick(SECOND)
     assert stop_units(bench) == [50]
+
+
+def gone_over_night() -> OrderBench:
+    """Fifty units whose stop ended with the evening, and which the venue has squared off."""
+    bench = OrderBench()
+    bench.broker.funds_live = True
+    bench.hold(**PLAN)
+    bench.accept()
+    bench.read()
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.net = {}
+    bench.tick(6 * SECOND)
+    return bench
+
+
+def test_stop_was_placed_for_squared_off_units_while_an_entry_of_unknown_fate_kept_the_books_from_being_compared() -> (
+    None
+):
+    """The first book of the day lacked them, and nothing was in dispute yet: the stop triggered and opened a short."""
+    bench = bare_evening(gone=True, entry_out=True)
+    for _ in range(3):
+        bench.read()
+        assert not stop_units(bench)
+        bench.tick(2 * SECOND)
+    reads(bench, 30)
+    assert not resting_stops(bench) and bench.position().quantity == 0
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_stop_was_placed_for_squared_off_units_because_the_book_showed_those_that_another_bought_today() -> None:
+    """The book of the day shows 75 and none of the fifty: a stop of theirs would sell the other's."""
+    bench = gone_over_night()
+    bench.read()
+    bench.enter("e2", 75, strategy="s2", **PLAN)
+    bench.tick(SECOND)
+    placed = bench.accept()
+    bench.broker.trade(placed, 75, 100.0)
+    bench.report(placed)
+    bench.read()
+    assert (bench.position("s1").quantity, bench.position("s2").quantity) == (50, 75)
+    assert {call.order.strategy for call in bench.calls} == {"s2"}
+    reads(bench, 30)
+    assert [(stop.quantity, bench.order(stop.client_order_id).strategy) for stop in resting_stops(bench)] == [
+        (75, "s2")
+    ]
+    assert (bench.position("s1").quantity, bench.position("s2").quantity) == (0, 75), "the newest lost them"
+    assert adjusted(bench) == [("venue_square_off", -50, 0.0)]
 
 
 def test_exit_beside_a_strangers_order_that_is_like_no_order_of_ours_had_no_end() -> None:
