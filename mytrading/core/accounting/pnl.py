@@ -27,10 +27,16 @@ class Profit(NamedTuple):
 def exit_price(quantity: int, quote: Quote) -> float:
     """Return the price at which a position of signed `quantity` would close: bid if long, ask if short.
     Without a valid bid and ask, and of a bid above the ask, the last price."""
+    long, short = exit_prices(quote)
+    return long if quantity > 0 else short
+
+
+def exit_prices(quote: Quote) -> tuple[float, float]:
+    """Return what `exit_price` is for a long and for a short position, for callers that value many by one quote."""
     bid, ask = quote.bid, quote.ask
     if bid is None or ask is None or not 0.0 < bid <= ask < math.inf:
-        return quote.ltp
-    return bid if quantity > 0 else ask
+        return quote.ltp, quote.ltp
+    return bid, ask
 
 
 def drop_implausible_book(quote: Quote, reach: float) -> Quote:

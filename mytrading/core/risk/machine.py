@@ -123,10 +123,10 @@ class RiskMachine:
     def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
         """Stops, limits and rules of runs first: what ends an intent is known when it is judged."""
         name = quote.instrument
-        judged = tuple(corporate_actions.on_quote(self.state, name, now))
-        if any(isinstance(row, LevelMoved) and row.name.startswith(ACTION_PREFIX) for row in judged):
-            return judged  # nothing else follows from a price that may be another share's
-        limited = (*judged, *self.limits.on_quote(name, now))
+        judged = corporate_actions.on_quote(self.state, name, now)
+        if judged and any(isinstance(row, LevelMoved) and row.name.startswith(ACTION_PREFIX) for row in judged):
+            return tuple(judged)  # nothing else follows from a price that may be another share's
+        limited = [*judged, *self.limits.on_quote(name, now)]
         found = (*price_exits.on_quote(self.state, name, now), *limited, *self.runs.on_quote(quote, now))
         if name in self.state.awaited_instruments and all(isinstance(row, LevelMoved | HoldStop) for row in limited):
             found = self._then_advance(found, now)
@@ -134,7 +134,8 @@ class RiskMachine:
 
     def set_machine_time(self, machine_ns: int) -> None:
         """Advance the machine time of the state (ns); an earlier time has no effect."""
-        self.state.machine_ns = max(self.state.machine_ns, machine_ns)
+        if machine_ns > self.state.machine_ns:
+            self.state.machine_ns = machine_ns
 
     def snapshot(self, day: str) -> RiskOpened:
         """Return the opening row of the journal of `day`: applied to a fresh machine, it restores the state."""

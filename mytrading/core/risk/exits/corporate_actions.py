@@ -12,7 +12,7 @@ from typing import Any
 from mytrading.core.ids import content_id
 from mytrading.core.risk.state.decision_rows import risk_alert
 from mytrading.core.risk.state.state import RiskState
-from mytrading.core.time import day_number
+from mytrading.core.time import day_number, day_start
 from mytrading.messages.commands import HoldStop
 from mytrading.messages.enums import Product, Severity
 from mytrading.messages.journal_rows import LevelMoved
@@ -28,7 +28,7 @@ RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0)
 """New shares for an old one."""
 NEAR = 0.1
 """The share of a ratio by which the quotient of two prices may differ from it."""
-_SHARES = ("NSE:", "BSE:")
+_SHARES, _FUTURE = ("NSE:", "BSE:"), "FUT"
 
 
 def suspected_ratio(close: float, quote: Quote) -> float:
@@ -43,20 +43,25 @@ def suspected_ratio(close: float, quote: Quote) -> float:
 
 
 def on_quote(state: RiskState, instrument: str, now: int) -> list[Any]:
-    """Return the rows that judge what an instrument's first quote of the day says of each position carried in it."""
+    """Return the rows that judge what an instrument's first quote of the day says of each position carried in it.
+    Every quote of what is held comes here. Budget: 1 µs with five positions of today."""
+    if not instrument.startswith(_SHARES) and not instrument.endswith(_FUTURE):
+        return []
+    quote = state.quotes.get(instrument)
+    if quote is None or day_number(quote.market_ns) != state.memory.began:
+        return []
     rows: list[Any] = []
-    quote, began = state.quotes.get(instrument), state.memory.began
+    midnight = day_start(quote.market_ns)
     for position in state.positions.of_instrument(instrument):
-        if quote is None or not position.open_units or position.owner in state.first_priced:
-            continue
-        if day_number(position.opened_ns) < began == day_number(quote.market_ns):
+        carried = position.opened_ns < midnight and position.open_units
+        if carried and position.owner not in state.first_priced:
             rows += _judge(state, position, quote, now)
     return rows
 
 
 def _judge(state: RiskState, position: Position, quote: Quote, now: int) -> list[Any]:
     share, key = instrument_is_share(position), position.owner
-    if not (share or position.instrument.endswith("FUT")):
+    if not (share or position.instrument.endswith(_FUTURE)):
         return []
     name = content_id("first_price", *key, state.memory.began)
     if waits := state.corporate.get(key):  # told again each day: the router may have lost it

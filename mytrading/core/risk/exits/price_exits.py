@@ -51,12 +51,13 @@ def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
     if latest is None:
         return ()
     rows: list[Any] = []
+    positions, armed, corporate = state.positions, state.stop_levels, state.corporate
     for key in keys:
-        position = state.positions.get(key)
-        if position is None or key in state.corporate:
+        position = positions.get(key)
+        if position is None or (corporate and key in corporate):
             continue
-        armed = key in state.stop_levels and position.held_stop
-        level = armed or stop_level(state, key)
+        held = armed.get(key)
+        level = (position.held_stop or held) if held else stop_level(state, key)
         if latest.ltp <= level if position.open_units > 0 else latest.ltp >= level:
             quote = quote_beyond(state, position, level, now)
             rows += _stop(state, key, position, level, quote, now) if quote is not None else ()

@@ -189,9 +189,8 @@ class Limits:
 
     def on_quote(self, instrument: str, now: int) -> list[Any]:
         """Return the breach rows of limits that the new price of a held instrument makes reached; [] if none."""
-        memory = self._state.memory
-        carried = memory.carried_rows(now) if memory.awaits_carried else []
-        return [*carried, *self._look(self._money.scopes_of(instrument), now)]
+        memory, reached = self._state.memory, self._look(self._money.scopes_of(instrument), now)
+        return [*memory.carried_rows(now), *reached] if memory.awaits_carried else reached
 
     def on_position(self, message: Any, now: int) -> list[Any]:
         """Return breach rows of limits that a changed position makes reached, and rows continuing begun flattens."""

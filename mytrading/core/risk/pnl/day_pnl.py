@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mytrading.core.accounting.pnl import exit_price
+from mytrading.core.accounting.pnl import exit_price, exit_prices
 from mytrading.core.time import SECOND
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
@@ -69,7 +69,7 @@ class _Money(msgspec.Struct):
 
     @property
     def gain(self) -> float:
-        return max(0.0, self.unrealised - self.former)
+        return _gain(self.unrealised, self.former)
 
 
 class DayPnl:
@@ -362,21 +362,15 @@ class DayPnl:
         if not holders:
             return
         quote, former = self._quotes.get(instrument), self._former.get(instrument)
-        prices: dict[bool, tuple[float | None, float | None]] = {}
+        newest = self._marks_of(instrument) if quote is None else exit_prices(quote)
+        earlier = self._marks_of(instrument) if former is None else exit_prices(former)
         for key, money in holders:
-            units, before, former_before = money.units, money.unrealised, money.former
-            if (long := units > 0) not in prices:
-                mark = None if quote is not None and former is not None else self._mark(instrument, long)
-                prices[long] = (
-                    mark if quote is None else exit_price(units, quote),
-                    mark if former is None else exit_price(units, former),
-                )
-            price, earlier = prices[long]
-            ratio = money.ratio
-            money.unrealised = 0.0 if price is None else units * (price * ratio - money.average)
-            money.former = 0.0 if earlier is None else units * (earlier * ratio - money.average)
-            moved = money.unrealised - before
-            gained = max(0.0, money.unrealised - money.former) - max(0.0, before - former_before)
+            units, average, ratio = money.units, money.average, money.ratio
+            before, former_before = money.unrealised, money.former
+            price, former_price = (newest[0], earlier[0]) if units > 0 else (newest[1], earlier[1])
+            money.unrealised = after = 0.0 if price is None else units * (price * ratio - average)
+            money.former = former_after = 0.0 if former_price is None else units * (former_price * ratio - average)
+            moved, gained = after - before, _gain(after, former_after) - _gain(before, former_before)
             for total in money.sums:
                 total.rupees += moved
                 total.gain += gained
@@ -386,6 +380,10 @@ class DayPnl:
     def _price(self, instrument: str, long: bool) -> float | None:
         quote = self._quotes.get(instrument)
         return self._mark(instrument, long) if quote is None else exit_price(1 if long else -1, quote)
+
+    def _marks_of(self, instrument: str) -> tuple[float | None, float | None]:
+        """The marks of what is long and of what is short."""
+        return self._mark(instrument, True), self._mark(instrument, False)
 
     def _mark(self, instrument: str, long: bool) -> float | None:
         """The price that was journaled last; where only the other side's was, that."""
@@ -399,6 +397,11 @@ class DayPnl:
             money = self._owners[key] = _Money(sums=sums)
             self._keys.setdefault(key[1], []).append(key)
         return money
+
+
+def _gain(unrealised: float, former: float) -> float:
+    """Rupees of unrealised profit that the newest quote shows and the one before did not (`former`); never below 0."""
+    return unrealised - former if unrealised > former else 0.0
 
 
 def scopes_of_owner(key: OwnerKey) -> tuple[Scope, Scope]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.core.accounting.pnl import exit_price, unrealised
+from mytrading.core.accounting.pnl import exit_prices, unrealised
 from mytrading.core.risk.runs.run import (
     BEST,
     COST,
@@ -66,6 +66,8 @@ class RunBook:
         held = self._holding.get(quote.instrument)
         if not held:
             return
+        sold_at, bought_at = exit_prices(valued)
+        confirmed = self._confirmed_range(quote)
         for run, legs in held:
             if run.profit is None or self._newest_ns > run.fresh_until_ns:
                 self.revalue(run, self._newest_ns)
@@ -73,7 +75,7 @@ class RunBook:
                 profit = run.profit
                 for leg in legs:
                     quantity = leg.quantity
-                    mark = quantity * (exit_price(quantity, valued) - leg.average_price)
+                    mark = quantity * ((sold_at if quantity > 0 else bought_at) - leg.average_price)
                     profit += mark - leg.mark
                     leg.mark = mark
                 if len(run.legs) == 1:  # as `profit` adds it up, whatever the quotes before were
@@ -81,25 +83,23 @@ class RunBook:
                 run.profit = profit
                 if run.trails and (run.trail.stop is None or profit > run.trail.peak):
                     self._trail_on(run, profit, self._newest_ns)
-            if run.rules.leg_trailing.value and quote.instrument not in self._state.unpriced:
-                self._follow_best(run, legs, quote.ltp)
+            if confirmed is not None and run.rules.leg_trailing.value:
+                _follow_best(run, legs, *confirmed)
 
     def lose_price(self, instrument: str) -> None:
         """The profit of what holds the instrument is not known, so that no rule on it speaks, until a price comes."""
         for run, _ in self._holding.get(instrument, ()):
             run.profit, run.fresh_until_ns = None, 0
 
-    def _follow_best(self, run: Run, legs: list[RunLeg], last: float) -> None:
-        """The best price of a leg is one that two quotes reached: of the newest and the one before it, the lesser."""
-        former = self._state.memory.money.previous_last_price(legs[0].instrument)
+    def _confirmed_range(self, quote: Quote) -> tuple[float, float] | None:
+        """The lower and the higher of the last prices of the newest quote and the one before it; None while either is
+        none."""
+        if quote.instrument in self._state.unpriced:
+            return None
+        last, former = quote.ltp, self._state.memory.money.previous_last_price(quote.instrument)
         if former is None:
-            return
-        low, high = min(last, former), max(last, former)
-        for leg in legs:
-            price = low if (held := leg.units) > 0 else high
-            if price > leg.best if held > 0 else price < leg.best:
-                leg.best = price
-                leg.update_price_band(run.rules)
+            return None
+        return (former, last) if former < last else (last, former)
 
     def revalue(self, run: Run, now: int) -> None:
         """Update a run's profit (rupees) and its legs' unrealised ones at market time `now`; move its trailing stop."""
@@ -375,3 +375,12 @@ class RunBook:
             self._position(position)
         for name, value in row.levels.items():
             self._level(name, value)
+
+
+def _follow_best(run: Run, legs: list[RunLeg], low: float, high: float) -> None:
+    """The best price of a leg is one that two quotes reached: the lesser of theirs, which lie from `low` to `high`."""
+    for leg in legs:
+        price = low if (held := leg.units) > 0 else high
+        if price > leg.best if held > 0 else price < leg.best:
+            leg.best = price
+            leg.update_price_band(run.rules)

@@ -83,8 +83,9 @@ class RunRules:
         if not (held or self.series.any) or (judged := self._state.judged(quote)) is None:
             return []
         rows: list[Any] = []
+        corporate = self._state.corporate
         for run, legs in held:
-            if not run.leaving and not self._is_held(run):
+            if not run.leaving and not (corporate and self._is_held(run)):
                 self._judge(run, legs, judged, now, rows)
         if self.series.any:
             rows += self._bars(now)
@@ -109,8 +110,7 @@ class RunRules:
 
     def _is_held(self, run: Run) -> bool:
         """True while a corporate action in a leg waits for an operator: prices of before say nothing of the run."""
-        held = self._state.corporate
-        return bool(held) and any(key in held for key in run.legs)
+        return any(key in self._state.corporate for key in run.legs)
 
     def _breach(self, run: Run, now: int) -> Breach | None:
         """The first of the run's rules on its profit that applies now and has not yet."""
