@@ -99,7 +99,7 @@ def _look(daemon: str, path: Path) -> StoredDay:
 
 
 class Twofold(NamedTuple):
-    """A day of one process that stands in an SQLite file and, with other rows, in a file of this layout."""
+    """An SQLite file of one process, and a file of this layout that it contradicts, of its own day or of one before."""
 
     old: Path
     new: Path
@@ -114,7 +114,7 @@ def days_written_twice(config: RunConfig) -> list[Twofold]:
     The rows of an upgrade that was cut short are the same in both, whatever their bodies say."""
     found = []
     for name in journal_names(config):
-        for old in sorted(config.journal_dir(name).glob(f"[!.]*{journal_format.OLD_SUFFIX}")):
+        for old in _old_files(config.journal_dir(name)):
             new = segment_path(old.parent, old.stem)
             if new.exists():
                 rows = [
@@ -124,6 +124,30 @@ def days_written_twice(config: RunConfig) -> list[Twofold]:
                 if rows[0] != rows[1]:
                     found.append(Twofold(old, new, *(_extent(one) for one in rows)))
     return found
+
+
+def days_begun_anew(config: RunConfig) -> list[Twofold]:
+    """Return SQLite files that follow a file of this layout, each with that file, the newest one before it.
+
+    An older version that was started on a later day saw no file of its own and began with nothing: upgraded, its day
+    would hide positions and halts of the day before. Where an upgrade was cut short the file before it has its SQLite
+    twin still, or the day itself is upgraded already."""
+    found = []
+    for name in journal_names(config):
+        folder = config.journal_dir(name)
+        for old in _old_files(folder):
+            before = [path for path in sorted(folder.glob(f"[!.]*{journal_format.SUFFIX}")) if path.stem <= old.stem]
+            if before and before[-1].stem < old.stem and not before[-1].with_suffix(journal_format.OLD_SUFFIX).exists():
+                times = [
+                    _extent([(row.seq, row.stream, row.market_ns, row.machine_ns) for row in reader(path)])
+                    for path, reader in ((old, sqlite_journals.read_rows), (before[-1], read_segment))
+                ]
+                found.append(Twofold(old, before[-1], *times))
+    return found
+
+
+def _old_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"[!.]*{journal_format.OLD_SUFFIX}"))
 
 
 def _extent(rows: list[tuple[int, str, int, int]]) -> tuple[int, int]:

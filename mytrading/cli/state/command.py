@@ -148,7 +148,11 @@ def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
             fail(ERROR, f"state upgrade: the {found.config.profile} stack runs; `mytrading down` first")
         check_state_layout(found.config.state)
         if twofold := state_upgrade.days_written_twice(found.config):
-            fail(ERROR, f"state upgrade: {_twofold_text(twofold)}")
+            wanted = "one file of each day, found two with different rows"
+            fail(ERROR, f"state upgrade: {_twofold_text(wanted, twofold)}")
+        if anew := state_upgrade.days_begun_anew(found.config):
+            wanted = "days that continue each other, found an older file that began with nothing after a newer one"
+            fail(ERROR, f"state upgrade: {_twofold_text(wanted, anew)}")
         files = state_upgrade.stored_days(found.config)
         if ahead := state_upgrade.files_of_newer_version(files):
             text = f"{ahead[0].path} is of version {ahead[0].version} (schema {ahead[0].schema})"
@@ -166,17 +170,17 @@ def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
     print_result(body, as_json, done if old else "nothing to upgrade")
 
 
-def _twofold_text(found: list[Twofold]) -> str:
-    """What a person has to know to choose between the two files of a day; upgrading would write over the newer one."""
+def _twofold_text(wanted: str, found: list[Twofold]) -> str:
+    """What a person has to know to choose between two files; upgrading would write over the newer one, or hide it."""
     lines = [
         f"  {path}: {_moment(first)} to {_moment(last)}"
         for day in found
         for path, (first, last) in ((day.old, day.old_ns), (day.new, day.new_ns))
     ]
     return (
-        "expected one file of each day, found two with different rows, since an older version was started on this "
-        "state; nothing was changed. `mytrading state backup`, then move the one that does not count out of the "
-        "folder, for all processes alike:\n" + "\n".join(lines)
+        f"expected {wanted}, since an older version was started on this state; nothing was changed. "
+        "`mytrading state backup`, then move the file that does not count out of the folder, an SQLite file with all "
+        "that bears its name (its newest rows are in -wal and -front), for all processes alike:\n" + "\n".join(lines)
     )
 
 

@@ -45,7 +45,7 @@ from tests.kit.old_journals import OldJournal
 from tests.kit.project import unpack
 from tests.kit.run_configs import run_config
 
-BEFORE, DAY = "2026-11-20", "2026-11-23"
+BEFORE, DAY, NEXT = "2026-11-20", "2026-11-23", "2026-11-24"
 
 
 @pytest.fixture
@@ -312,8 +312,31 @@ def test_day_that_an_older_version_went_on_beside_is_not_written_over(
     for file in (f"{DAY}.sqlite", f"{DAY}.journal"):
         assert str(config.journal_dir("router") / file) in complaint
     assert f"{DAY} 13:05:00" in complaint, "with the times of its rows"
+    assert "-wal and -front" in complaint, "the file alone is not all of its rows"
     assert old_files(config) == before
     (config.journal_dir("router") / f"{DAY}.sqlite").unlink()
+    assert said(capsys, "state", "upgrade")[0] == 0
+    assert {name: all_rows(config, name) for name in kept} == kept
+
+
+def test_day_that_an_older_version_began_after_a_newer_one_is_refused(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Started a day later, an older version sees none of its files and begins with nothing: no position, no halt. Taken
+    over, that day would be the newest of a chain that looks whole, and hide the day before it."""
+    kept = old_state(config)
+    upgrade_files(stored_days(config), lambda _: None)
+    later = OldJournal(config.journal_dir("router") / f"{NEXT}.sqlite", {})
+    later.append(started("router"), at=to_ns(date.fromisoformat(NEXT), time(9, 5)))
+    before = old_files(config)
+    code, _, complaint = said(capsys, "state", "upgrade")
+    assert code == 1
+    for file in (f"{NEXT}.sqlite", f"{DAY}.journal"):
+        assert str(config.journal_dir("router") / file) in complaint
+    assert f"{NEXT} 09:05:00" in complaint
+    assert old_files(config) == before
+    for path in config.journal_dir("router").glob(f"{NEXT}.sqlite*"):
+        path.unlink()
     assert said(capsys, "state", "upgrade")[0] == 0
     assert {name: all_rows(config, name) for name in kept} == kept
 

@@ -16,10 +16,8 @@ def alert_sold_beyond_held(oms: OrderDecision, key: NetKey, net: int, *, is_boug
     """Name a net of CNC below zero (`net`, signed units) as what it is; `is_bought_back`: an exit here does that."""
     if key.product is not Product.CNC or net >= 0:
         return
-    what = (
-        f"{-net} of {key.instrument} were sold for delivery beyond what is held, by a stop and another sale of the same"
-    )
-    what = f"{what} same shares for one: they cannot be delivered, and the exchange buys what is missing in its auction"
+    what = f"{-net} of {key.instrument} were sold for delivery beyond what is held, by a stop and another sale of the "
+    what += "same shares for one: they cannot be delivered, and the exchange buys what is missing in its auction"
     cure = "they are being bought back" if is_bought_back else "buy them back at the broker"
     text = f"{what}; {cure} before the session ends, or look at the holdings if they are there after all"
     oms.alert(EventAlert.SHORT_DELIVERY, Severity.CRITICAL, f"{key.account} {key.instrument}", text)

@@ -15,6 +15,7 @@ PLAN: dict[str, Any] = {"stop_trigger": 90.0, "stop_limit": 87.0}
 def short_deliveries(bench: OrderBench) -> list[str]:
     found = [alert for alert in bench.alerts if alert.code == "SHORT_DELIVERY"]
     assert all(alert.severity is Severity.CRITICAL for alert in found)
+    assert all("another sale of the same shares for one: they cannot" in alert.message for alert in found)
     return [alert.message for alert in found]
 
 
