@@ -298,7 +298,10 @@ class Storm:
         if fate.outcome is Outcome.ACCEPTED and (known["done"] or (call.call is Call.PLACE and not known["id"])):
             self.bench.end(call, Outcome.REFUSED, message=known["done"] or "margin")
         else:
-            self.bench.end(call, fate.outcome, known["id"] if fate.outcome is Outcome.ACCEPTED else "")
+            # a refusal has words, and this broker, which takes every quantity, refuses none for its size
+            refused = fate.outcome is Outcome.REFUSED and call.call is Call.PLACE
+            said = "margin" if refused else ""
+            self.bench.end(call, fate.outcome, known["id"] if fate.outcome is Outcome.ACCEPTED else "", message=said)
 
     # the broker's word
 

@@ -268,6 +268,7 @@ def _shown_live(oms: OrderDecision, order: Order) -> Order:
         oms.change_protection(level, awaits_units_machine_ns=0, doubted="")
     if not evidence.rested:
         evidence = replace(evidence, rested=True)
+        odd_lots.on_resting(oms, order)
     return order if evidence is order.evidence else oms.change(order, "observed", evidence=evidence)
 
 

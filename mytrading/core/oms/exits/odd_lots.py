@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
+
 from mytrading.core.oms.state.alert_codes import StateAlert
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
@@ -57,6 +59,14 @@ def on_refusal(oms: OrderDecision, order: Order) -> bool:
     if row.final:
         oms.alert(StateAlert.ODD_LOT, Severity.CRITICAL, alert_subject(row), _text(row, order.message))
     return row.final
+
+
+def on_resting(oms: OrderDecision, stop: Order) -> None:
+    """A book shows a stop live for units that are no whole lots: the broker takes them, and what it refused before had
+    another reason. The tries begin anew."""
+    sizes, known = oms.state.sizes.get(stop.instrument), oms.state.odd_lots.get(stop.owner)
+    if known is not None and known.tries and sizes is not None and stop.quantity % max(1, sizes.lot):
+        oms.emit(replace(known, tries=0, final=False, at_ns=oms.now))
 
 
 def _has_other_cause(said: str) -> bool:

@@ -10,6 +10,7 @@ from mytrading.messages.enums import Call, Outcome, Purpose, TradingLevel
 from mytrading.messages.orders import NOT_NOW, Order
 from tests.kit.fake_broker import MS, SECOND, OrderBench
 from tests.kit.oms_protection import PLAN, stops
+from tests.kit.state_digest import state_digest
 
 OLD, NEW = (65, 1755), (75, 1800)
 DAY = 86_400 * SECOND
@@ -48,6 +49,15 @@ def settle(bench: OrderBench, turns: int = 60, words: str = WORDS) -> list[Order
         bench.tick(SECOND)
         bench.read()
     return refused
+
+
+def take(bench: OrderBench) -> None:
+    """For some seconds the broker takes every order."""
+    for _ in range(10):
+        for call in list(bench.calls):
+            bench.accept(call)
+        bench.tick(SECOND)
+        bench.read()
 
 
 def odd(bench: OrderBench) -> list[Alert]:
@@ -117,16 +127,30 @@ def test_refusal_that_names_no_lot_is_final_at_the_second_and_one_for_its_hour_c
 )
 def test_refusals_for_a_price_or_for_money_do_not_leave_the_remainder_without_a_stop(words: str) -> None:
     """Two stops refused at the edge of the band counted as refused for their size: none followed once it had opened."""
-    bench, refused = held(65), []
+    bench = held(65)
+    refused: list[Order] = []
     while len(refused) < 2:
         refused += settle(bench, 1, words)
-    for _ in range(10):
-        for call in list(bench.calls):
-            bench.accept(call)
-        bench.tick(SECOND)
-        bench.read()
+    take(bench)
     assert [order.purpose for order in refused] == [Purpose.STOP, Purpose.STOP]
     assert resting(bench) == [65] and odd(bench) == []
+
+
+def test_refusals_before_and_after_a_stop_that_rested_for_the_remainder_do_not_add_up() -> None:
+    """The broker had taken a stop of 65 all day: the refusal of the next morning was the second, and none followed."""
+    bench = held(65)
+    for day in ("1970-01-03", "1970-01-04"):
+        while not settle(bench, 1, "RMS: rule 17"):
+            pass
+        take(bench)
+        assert resting(bench) == [65]
+        for placed in bench.broker.orders.values():
+            bench.broker.drop(placed)
+        bench.time += DAY
+        bench.open_day(day)
+    take(bench)
+    assert resting(bench) == [65] and odd(bench) == []
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 @pytest.mark.parametrize("killed", [False, True])
