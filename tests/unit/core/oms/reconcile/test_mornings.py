@@ -591,6 +591,27 @@ def test_stop_was_placed_for_squared_off_units_while_an_entry_of_unknown_fate_ke
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
+def test_stop_was_placed_for_squared_off_units_that_one_source_had_told_of_in_the_evening() -> None:
+    """Nothing was confirmed, so that nothing counted as carried: the stop was placed in the morning."""
+    bench = OrderBench()
+    bench.read()
+    bench.enter("e1", 50, order_type=OrderType.LIMIT, price=100.0, **PLAN)
+    placed = bench.accept()
+    bench.broker.trade(placed, 10, 100.0)
+    bench.report(placed)
+    assert (bench.position().quantity, bench.position().quantity_seen) == (0, 10)
+    bench.end(bench.calls[0], Outcome.NOT_SENT)
+    bench.calls.clear()
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.net, bench.broker.funds_live = {}, True
+    for _ in range(10):
+        bench.tick(2 * SECOND)
+        assert not stop_units(bench)
+        bench.read()
+    assert bench.position().quantity_seen == 0
+
+
 def test_stop_was_placed_for_squared_off_units_because_the_book_showed_those_that_another_bought_today() -> None:
     """The book of the day shows 75 and none of the fifty: a stop of theirs would sell the other's."""
     bench = gone_over_night()
