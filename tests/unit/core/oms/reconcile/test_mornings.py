@@ -11,7 +11,7 @@ from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.reconcile import settled_by_hand
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.brokers import PLAIN, UNLISTED, BrokerRules, PositionScope
-from mytrading.messages.control import FlattenRequested
+from mytrading.messages.control import ClaimRequested, FlattenRequested
 from mytrading.messages.enums import BrokerStatus, Call, Confidence, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import PositionAdjusted
 from mytrading.messages.reports import BrokerPosition
@@ -674,3 +674,24 @@ def test_stop_of_delivered_shares_that_filled_was_taken_for_ended_while_the_trad
     assert not exit_units(bench)
     reads(bench, 10, every=1)
     assert not exit_units(bench) and [goal.state for goal in bench.machine.goals()] == ["done"]
+
+
+def test_claim_of_units_that_stood_there_over_night_has_its_stop_with_the_read_that_decided_it() -> None:
+    """That read lists the units, and no further one is waited for."""
+    bench = OrderBench(OmsLimits(book_first=True))
+    bench.broker.net["NFO:A", Product.MIS] = 50
+    for _ in range(3):
+        bench.read()
+        bench.tick(6 * SECOND)
+    bench.open_day(TOMORROW)
+    bench.read()
+    bench.tick(SECOND)
+    bench.step(
+        ClaimRequested(
+            id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", at_ns=bench.now,
+            price=99.0, stop=90.0, stop_limit=87.0,
+        )
+    )  # fmt: skip
+    assert not stop_units(bench)
+    bench.read()
+    assert bench.position().quantity == 50 and stop_units(bench) == [50]
