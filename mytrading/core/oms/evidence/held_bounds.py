@@ -121,6 +121,17 @@ def unshown_of(oms: OrderDecision, position: Position) -> int:
     )
 
 
+def unguardable_units(oms: OrderDecision, position: Position) -> int:
+    """Return how many units (unsigned) of a position no new stop may guard: those that no book of today has shown, and
+    of MIS, which ends with its day, what an order of an earlier day was sighted to fill and nothing has confirmed."""
+    unshown = unshown_of(oms, position)
+    if position.product is not Product.MIS or position.quantity == position.quantity_seen or not oms.state.carried:
+        return unshown
+    mine = (order for order in oms.open_orders(position.net) if order.owner == position.owner)
+    adding = (order for order in mine if order.side.sign * position.quantity_seen > 0)
+    return unshown + sum(max(0, o.filled_seen - o.filled) for o in adding if oms.is_of_earlier_day(o))
+
+
 def newest_first(oms: OrderDecision, key: NetKey) -> list[Position]:
     """Return the positions of a key in the order in which they lose units."""
     return sorted(oms.state.owner_positions(key), key=lambda held: (-held.opened_ns, held.strategy))

@@ -138,7 +138,7 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
                 quantity = modify.wanted_terms(stop).quantity
                 modify.request_terms(oms, stop, OrderTerms(wanted.limit, wanted.trigger, quantity))
         most = max(abs(seen), abs(sure)) if not leaving else units - leaving
-        shown = max(0, units - leaving - held_bounds.unshown_of(oms, position))
+        shown = max(0, units - leaving - held_bounds.unguardable_units(oms, position))
         wanted_units = exit_goals.guardable_units(oms, level, shown)
         _cover(oms, level, live_stops(oms, level), wanted=wanted_units, most=most)
 

@@ -164,7 +164,7 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
             return 0
         if order.purpose is Purpose.STOP and (
             not oms.broker(order.account).broker_stops
-            or fits - held_bounds.unshown_of(oms, oms.position(order)) < order.quantity
+            or fits - held_bounds.unguardable_units(oms, oms.position(order)) < order.quantity
         ):
             return 0  # there it would be no stop: risk holds it; or made in the evening, and it could open a position
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):

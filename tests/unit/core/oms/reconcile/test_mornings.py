@@ -11,7 +11,7 @@ from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.reconcile import settled_by_hand
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.brokers import PLAIN, UNLISTED, BrokerRules, PositionScope
-from mytrading.messages.control import FlattenRequested
+from mytrading.messages.control import ClaimRequested, FlattenRequested
 from mytrading.messages.enums import BrokerStatus, Call, Confidence, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import PositionAdjusted
 from mytrading.messages.reports import BrokerPosition
@@ -591,6 +591,27 @@ def test_stop_was_placed_for_squared_off_units_while_an_entry_of_unknown_fate_ke
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
+def test_stop_was_placed_for_squared_off_units_that_one_source_had_told_of_in_the_evening() -> None:
+    """Nothing was confirmed, so that nothing counted as carried: the stop was placed in the morning."""
+    bench = OrderBench()
+    bench.read()
+    bench.enter("e1", 50, order_type=OrderType.LIMIT, price=100.0, **PLAN)
+    placed = bench.accept()
+    bench.broker.trade(placed, 10, 100.0)
+    bench.report(placed)
+    assert (bench.position().quantity, bench.position().quantity_seen) == (0, 10)
+    bench.end(bench.calls[0], Outcome.NOT_SENT)
+    bench.calls.clear()
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.net, bench.broker.funds_live = {}, True
+    for _ in range(10):
+        bench.tick(2 * SECOND)
+        assert not stop_units(bench)
+        bench.read()
+    assert bench.position().quantity_seen == 0
+
+
 def test_stop_was_placed_for_squared_off_units_because_the_book_showed_those_that_another_bought_today() -> None:
     """The book of the day shows 75 and none of the fifty: a stop of theirs would sell the other's."""
     bench = gone_over_night()
@@ -653,3 +674,24 @@ def test_stop_of_delivered_shares_that_filled_was_taken_for_ended_while_the_trad
     assert not exit_units(bench)
     reads(bench, 10, every=1)
     assert not exit_units(bench) and [goal.state for goal in bench.machine.goals()] == ["done"]
+
+
+def test_claim_of_units_that_stood_there_over_night_has_its_stop_with_the_read_that_decided_it() -> None:
+    """That read lists the units, and no further one is waited for."""
+    bench = OrderBench(OmsLimits(book_first=True))
+    bench.broker.net["NFO:A", Product.MIS] = 50
+    for _ in range(3):
+        bench.read()
+        bench.tick(6 * SECOND)
+    bench.open_day(TOMORROW)
+    bench.read()
+    bench.tick(SECOND)
+    bench.step(
+        ClaimRequested(
+            id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", at_ns=bench.now,
+            price=99.0, stop=90.0, stop_limit=87.0,
+        )
+    )  # fmt: skip
+    assert not stop_units(bench)
+    bench.read()
+    assert bench.position().quantity == 50 and stop_units(bench) == [50]
