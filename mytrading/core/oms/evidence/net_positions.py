@@ -77,7 +77,7 @@ def broker_average_price(oms: OrderDecision, key: NetKey, read: BooksRead) -> fl
     rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
     if len(rows) != 1:
         return 0.0
-    traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == key.instrument)
+    traded = traded_today(oms, key, read)
     rules = oms.broker(key.account)
     of_today = rules.carried_average or (rules.trades_count_fills and traded == rows[0].quantity)
     return rows[0].average_price if of_today else 0.0
@@ -121,7 +121,7 @@ def _of_earlier(
         disputed = key.product is Product.CNC or net != ledger_net(oms.state, key) or key in oms.state.mismatches
         if disputed or not agrees(key):
             return None
-    traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == instrument)
+    traded = traded_today(oms, NetKey(account, instrument, Product.MIS), read)
     return sum(row.quantity for row in rows) - traded
 
 
@@ -161,21 +161,37 @@ def order_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead)
         return False
     if oms.broker(key.account).trade_order_id is not TradeOrderId.ORDER:
         # trades under other ids are ours and strangers' alike: no row of them may be added to our fills
-        return _lacks(oms, key, read, sum(row.quantity * row.side.sign for row in _trades_of(key, read)))
+        return _lacks(oms, key, read, traded_today(oms, key, read))
     traded = sum(order.filled * order.side.sign for order in filled_today(oms, key))
     return _lacks(oms, key, read, traded + _strangers(oms, key, read))
 
 
-def _trades_of(key: NetKey, read: BooksRead) -> list[BrokerTrades]:
-    return [row for row in read.trades or () if row.instrument == key.instrument]
+def traded_today(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
+    """Return the signed units, anybody's, that the trade book of a read has of a key's instrument, over all products.
+
+    A row of an order of an earlier day may stand there still: what that had filled before is no trade of today."""
+    rows = (row for row in read.trades or () if row.instrument == key.instrument)
+    return sum(_units_of_today(oms, key, row) * row.side.sign for row in rows)
+
+
+def has_traded_today(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the trade book of a read has a trade of today, anybody's, in a key's instrument."""
+    rows = (row for row in read.trades or () if row.instrument == key.instrument)
+    return any(_units_of_today(oms, key, row) for row in rows)
+
+
+def _units_of_today(oms: OrderDecision, key: NetKey, row: BrokerTrades) -> int:
+    order = oms.state.by_broker.get((key.account, row.broker_order_id)) or ""
+    return max(0, row.quantity - (oms.state.filled_before.get(order) or 0))
 
 
 def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     """Signed units by the trade book; of carried units, where no fill of ours proves it, by the order book too."""
-    rows = _trades_of(key, read)
+    traded = traded_today(oms, key, read)
     if filled_today(oms, key) or not carried_units_shown(oms, key.account, key.instrument):
-        return sum(row.quantity * row.side.sign for row in rows)
-    return sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row)) + _strangers(oms, key, read)
+        return traded
+    strange = (row for row in read.trades or () if _strange(oms, key, row))
+    return traded - sum(row.quantity * row.side.sign for row in strange) + _strangers(oms, key, read)
 
 
 def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> bool:

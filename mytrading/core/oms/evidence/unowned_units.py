@@ -47,7 +47,7 @@ def _carried(oms: OrderDecision, key: NetKey) -> int:
 def _by_trades(oms: OrderDecision, key: NetKey, read: BooksRead) -> int | None:
     if unread_rows.hides_trades_of(key.instrument, read) or not net_positions.trades_complete(oms, key, read):
         return None
-    return sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == key.instrument)
+    return net_positions.traded_today(oms, key, read)
 
 
 def _by_orders(oms: OrderDecision, key: NetKey, read: BooksRead) -> int | None:

@@ -161,8 +161,5 @@ def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> boo
     filled = [order for order in oms.state.orders.values() if order.filled and order.net in keys]
     if any(o.broker_order_id not in shown or traded.get(o.broker_order_id) != o.filled for o in filled):
         return False
-    net = {key.instrument: oms.state.begun.get((key.account, key.instrument)) or 0 for key in keys}
-    for row in read.trades or ():
-        if row.instrument in net:
-            net[row.instrument] += row.quantity * row.side.sign
-    return not any(net.values())
+    begun = ((key, oms.state.begun.get((key.account, key.instrument)) or 0) for key in keys)
+    return not any(units + net_positions.traded_today(oms, key, read) for key, units in begun)

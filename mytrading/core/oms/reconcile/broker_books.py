@@ -295,7 +295,7 @@ def _stood_there_before(oms: OrderDecision, key: NetKey, net: int, read: BooksRe
     today = (order for order in oms.state.orders.values() if order.client_order_id not in oms.state.carried)
     sent = (order for order in today if order.state is not OrderState.INITIALIZED)
     adds = any(order.instrument == key.instrument and order.side.sign * beyond > 0 for order in sent)
-    traded = any(row.instrument == key.instrument for row in read.trades or ())
+    traded = net_positions.has_traded_today(oms, key, read)
     return not adds and not traded and unowned_units.unexplained_units(oms, key, read) == beyond
 
 

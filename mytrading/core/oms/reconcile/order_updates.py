@@ -26,6 +26,7 @@ from mytrading.core.orders.state_machine import (
     combine_fills,
     with_cancel,
 )
+from mytrading.core.time import day_start
 from mytrading.messages.brokers import TradeOrderId
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
 from mytrading.messages.keys import NetKey
@@ -425,7 +426,10 @@ def _learn(
     if evidence is not order.evidence and evidence != order.evidence:
         fields["evidence"] = evidence
     if state is not order.state or fields:
-        changed = oms.change(order, _event(order, state, fills), state=state, **fields)
+        event = _event(order, state, fills)
+        if row is not None and fills.confirmed > order.filled and _filled_before_today(oms, order, row):
+            event = "filled_earlier"
+        changed = oms.change(order, event, state=state, **fields)
         if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
             broker_stops.start_protection(oms, changed, changed.filled_seen - order.filled_seen)
             if order.state in TERMINAL or before.evidence.flapped:  # of one that came back its replacement is out, too
@@ -476,6 +480,15 @@ def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven
     by_word = order.state is OrderState.TRIGGERED and order.evidence.limit_reads < _LIMIT_READS
     told = status is BrokerStatus.TRIGGERED and order.order_type in STOP_TYPES
     return OrderState.TRIGGERED if by_word or told or is_limit else OrderState.ACCEPTED
+
+
+def _filled_before_today(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
+    """True if a fill that is learnt today of an order of an earlier day was made before: its row shows it ended, and no
+    position book of today has agreed with what we held without the fill. The day began with its units then."""
+    if order.client_order_id not in oms.state.carried or order.evidence.live_machine_ns or not row.status.is_final:
+        return False
+    of_today = bool(row.time_ns) and row.time_ns >= day_start(oms.now)
+    return order.net not in oms.state.agreed_today and not of_today
 
 
 def _event(order: Order, state: OrderState, fills: Fills) -> str:

@@ -75,6 +75,7 @@ def _order(state: State, row: orders.OrderChanged) -> None:
         state.put(state.filled_at, key, machine_ns)
     if row.event == "filled_earlier" and order.client_order_id in state.carried:
         _begin_with(state, key, filled * order.side.sign)
+        state.put(state.filled_before, order.client_order_id, order.filled)
     evidence = order.evidence
     if before is not None or order.state is OrderState.SUBMITTED or evidence.cancel.out or evidence.modify.out:
         _count_call(state, before, row)
@@ -213,6 +214,7 @@ def _day(state: State, row: DayOpened) -> None:
             state.put(state.calling, (order.account, order.client_order_id, kind), order.call.began_machine_ns)
         if not is_of_day(order, row.day):
             state.put(state.carried, order.client_order_id, row.day)
+            state.put_or_drop(state.filled_before, order.client_order_id, order.filled, bool(order.filled))
     held = [(position.net, position.quantity) for position in row.positions]
     held += [(level.net, level.quantity) for level in row.unmanaged]
     for key, units in held:

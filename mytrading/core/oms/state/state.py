@@ -137,6 +137,8 @@ class State:
     """Owners whose protection is not done."""
     carried: Table[str, str]
     """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
+    filled_before: Table[str, int]
+    """Units of these orders that were filled before this day: a trade row of theirs tells of today what is beyond."""
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
     brokers: Table[str, str]
