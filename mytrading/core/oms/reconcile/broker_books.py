@@ -58,7 +58,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if read.positions is not None and not evidence.behind:
         expiries.on_books(oms, read)
         _compare(oms, read)
-        if oms.state.begun and not evidence.earlier.trades:  # else the books have not begun the day
+        if oms.state.begun and _has_day_begun(oms, read, evidence.earlier):
             _record_carried(oms, read)
         _note_first_positions(oms, read)
         held_bounds.note_missing_units(oms, read)
@@ -228,6 +228,13 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
             _compare_unmanaged(oms, key, net, read)
         elif net == broker.get(key) == missing_units.owned_units(oms, key) != 0 and not state.agreed.get(key):
             oms.emit(NetAgreed(**key._asdict(), quantity=net, at_ns=oms.now))  # a first fill, whose stop is on its way
+
+
+def _has_day_begun(oms: OrderDecision, read: BooksRead, earlier: BooksRead) -> bool:
+    """True if the books are of today: they show no trade of the day before (`earlier`), or an order of ours of today
+    beside it. Else the position book may be of the day before as well."""
+    owners = (oms.state.by_broker.get((read.account, row.broker_order_id)) for row in read.orders or ())
+    return not earlier.trades or any(owner is not None and owner not in oms.state.carried for owner in owners)
 
 
 def _record_carried(oms: OrderDecision, read: BooksRead) -> None:
