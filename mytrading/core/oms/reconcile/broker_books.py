@@ -356,7 +356,7 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
         shown = net_positions.broker_net(key, read)
         news = owned != agreed or (owned and key not in oms.state.agreed_today)
-        if news and (not owned or shown == net):
+        if news and (not owned or shown == net) and _is_of_live_session(read):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
     if mismatch is None or _is_news(oms, key, net, read) or _is_from_before_fill(oms, key, mismatch, net):
@@ -384,6 +384,12 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             _keep(oms, key, mismatch, "the order book our fills and no exit", contradicted=True)
         else:
             _correct(oms, key, mismatch, net, read)
+
+
+def _is_of_live_session(read: BooksRead) -> bool:
+    """True if the position book has rows or stands beside live funds: before the day's login most brokers answer an
+    empty one with success, which agrees with nothing."""
+    return bool(read.positions) or read.funds_live
 
 
 def _awaits_bearing_out(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:

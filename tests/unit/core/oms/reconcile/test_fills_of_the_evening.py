@@ -139,3 +139,29 @@ def test_units_bought_today_were_squared_off_as_rows_of_the_day_before_kept_carr
     found = bench.machine.position(ACCOUNT, "NFO:A", Product.NRML, "s2")
     assert found is not None and found.quantity == 50, "the trade book has them, and none was carried beside"
     assert not {"VENUE_SQUARE_OFF", "POSITION_CORRECTED"} & bench.codes()
+
+
+def test_empty_books_before_the_login_agreed_that_nothing_was_there_when_the_day_began(bench: OrderBench) -> None:
+    """An entry of the evening got 25 after the last read, and no book of the day tells of its order; a buy of today
+    fills before the first position book with a row."""
+    first = bench.hold("e0", **NRML)
+    bench.close("g0", **NRML)
+    sold = bench.accept()
+    bench.broker.trade(sold, 50, 101.0)
+    bench.report(sold)
+    bench.read(positions=None)
+    assert held(bench) == 0
+    resting = rest(bench, 0, positions=None)
+    bench.broker.trade(resting, 25, 100.0)
+    night(bench)
+    leave(bench, first, sold, resting)
+    for _ in range(4):
+        bench.tick(6 * SECOND)
+        bench.read(orders=(), trades=(), positions=(), funds_live=False)
+    assert bench.order("e1").state == "EXPIRED"
+    bench.enter("e2", strategy="s2", **NRML)
+    bought = bench.accept()
+    bench.broker.trade(bought, 50, 100.0)
+    bench.report(bought)
+    reads(bench, 3)
+    assert (bench.broker.net[KEY], nobodys(bench)) == (75, 25), "25 stood there before anything of ours filled"
