@@ -176,9 +176,15 @@ def missing_of(oms: OrderDecision, position: Position) -> int:
     """Return the units of a position that the newest book lacks, shared among owners as by a correction."""
     if not oms.state.short or (short := oms.state.short.get(position.net)) is None:
         return 0
-    return next(
-        (cut for holder, cut in lost_by_owners(oms, position.net, short.missing) if holder.owner == position.owner), 0
-    )
+    units = _missing_by_now(oms, short)
+    return next((cut for holder, cut in lost_by_owners(oms, position.net, units) if holder.owner == position.owner), 0)
+
+
+def _missing_by_now(oms: OrderDecision, short: HeldShort) -> int:
+    """Units that the newest book lacks and nothing explains any more: an order that was under way then may have ended
+    without a fill. Once the ledger has changed the next read tells."""
+    missing, lacks = _missing(oms, short.net, short.shown)
+    return missing if lacks == short.lacks else short.missing
 
 
 def lost_by_owners(oms: OrderDecision, key: NetKey, units: int) -> list[tuple[Position, int]]:

@@ -58,7 +58,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     if read.positions is not None and not evidence.behind:
         expiries.on_books(oms, read)
         _compare(oms, read)
-        if oms.state.begun and not evidence.earlier.trades:  # else the books have not begun the day
+        if oms.state.begun and _has_day_begun(oms, read, evidence.earlier):
             _record_carried(oms, read)
         _note_first_positions(oms, read)
         held_bounds.note_missing_units(oms, read)
@@ -230,6 +230,13 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
             oms.emit(NetAgreed(**key._asdict(), quantity=net, at_ns=oms.now))  # a first fill, whose stop is on its way
 
 
+def _has_day_begun(oms: OrderDecision, read: BooksRead, earlier: BooksRead) -> bool:
+    """True if the books are of today: they show no trade of the day before (`earlier`), or an order of ours of today
+    beside it. Else the position book may be of the day before as well."""
+    owners = (oms.state.by_broker.get((read.account, row.broker_order_id)) for row in read.orders or ())
+    return not earlier.trades or any(owner is not None and owner not in oms.state.carried for owner in owners)
+
+
 def _record_carried(oms: OrderDecision, read: BooksRead) -> None:
     def agrees(key: NetKey) -> bool:
         """A read that ends orders of an earlier day, the only ones there, touches the key and moves nothing."""
@@ -349,7 +356,7 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         owned, agreed = missing_units.owned_units(oms, key), oms.state.agreed.get(key) or 0
         shown = net_positions.broker_net(key, read)
         news = owned != agreed or (owned and key not in oms.state.agreed_today)
-        if news and (not owned or shown == net):
+        if news and (not owned or shown == net) and _is_of_live_session(read):
             oms.emit(NetAgreed(**key._asdict(), quantity=owned, at_ns=oms.now))
         return
     if mismatch is None or _is_news(oms, key, net, read) or _is_from_before_fill(oms, key, mismatch, net):
@@ -377,6 +384,12 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
             _keep(oms, key, mismatch, "the order book our fills and no exit", contradicted=True)
         else:
             _correct(oms, key, mismatch, net, read)
+
+
+def _is_of_live_session(read: BooksRead) -> bool:
+    """True if the position book has rows or stands beside live funds: before the day's login most brokers answer an
+    empty one with success, which agrees with nothing."""
+    return bool(read.positions) or read.funds_live
 
 
 def _awaits_bearing_out(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:

@@ -487,7 +487,8 @@ def _filled_before_today(oms: OrderDecision, order: Order, row: BrokerOrder) -> 
     position book of today has agreed with what we held without the fill. The day began with its units then."""
     if order.client_order_id not in oms.state.carried or order.evidence.live_machine_ns or not row.status.is_final:
         return False
-    return order.net not in oms.state.agreed_today and row.time_ns < day_start(oms.now)
+    of_today = bool(row.time_ns) and row.time_ns >= day_start(oms.now)
+    return order.net not in oms.state.agreed_today and not of_today
 
 
 def _event(order: Order, state: OrderState, fills: Fills) -> str:

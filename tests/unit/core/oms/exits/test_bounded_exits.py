@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
+from mytrading.messages.control import ResolveRequested
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.reports import UnreadRow
@@ -225,6 +226,23 @@ def test_exit_beyond_the_position_book_is_not_sent_where_an_operator_decides() -
     bench.close("g1")
     wait(bench, 90)
     assert sent(bench) == [] and {"EXIT_WAITS", "GOAL_STUCK"} <= bench.codes()
+
+
+def test_exit_that_an_operator_called_never_placed_went_on_explaining_what_the_book_lacked() -> None:
+    """Twenty were sold unseen beside an exit of unknown fate; the next exit left before a read, for all fifty."""
+    bench = OrderBench(OmsLimits(unknown_exit=UnknownExit.WAIT))
+    bench.broker.net[B] = 5
+    bench.hold()
+    bench.tick(6 * SECOND)
+    bench.read()
+    bench.close("g1")
+    call = time_out(bench, placed=False)
+    lose(bench, 30)
+    wait(bench, 40)
+    assert sent(bench) == []
+    bench.step(ResolveRequested(id="r1", order=call.order.client_order_id, at_ns=bench.now, force=True))
+    bench.tick(SECOND)
+    assert sent(bench) == [30], "the newest book shows no more, and no order under way explains the rest"
 
 
 def test_stop_stays_while_its_exit_is_held_back() -> None:

@@ -1,4 +1,4 @@
-"""Fills of the evening that the morning learns from rows of the day before: the day began with them."""
+"""Rows of the day before and empty books of a morning: what the day began with, and what is of today."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def bench() -> OrderBench:
     return made
 
 
-def rest(bench: OrderBench, filled: int) -> Placed:
+def rest(bench: OrderBench, filled: int, **fields: object) -> Placed:
     """An entry of 50 rests in the evening, filled so far."""
     bench.enter("e1", order_type=OrderType.LIMIT, price=100.0, **NRML)
     placed = bench.accept()
     bench.broker.trade(placed, filled, 100.0)
     bench.report(placed)
-    bench.read()
+    bench.read(**fields)
     return placed
 
 
@@ -110,3 +110,58 @@ def test_units_of_nobody_hid_behind_the_trades_of_the_day_before(bench: OrderBen
     leave(bench, resting)
     reads(bench, 3)
     assert (bench.broker.net[KEY], held(bench), nobodys(bench)) == (10, 0, 10)
+
+
+def test_units_bought_today_were_squared_off_as_rows_of_the_day_before_kept_carried_ones_from_being_shown(
+    bench: OrderBench,
+) -> None:
+    """50 of yesterday are sold and 50 bought anew, by order and trade book; the position book stands still at none."""
+    old = bench.hold("e1", **NRML)
+    bench.broker.net["NFO:Z", Product.NRML] = 1
+    bench.broker.funds_live = True
+    night(bench)
+    reads(bench, 2)
+    bench.close("g1", **NRML)
+    sold = bench.accept()
+    bench.read()
+    assert old in bench.broker.known() and held(bench) == 50, "the books show the exit beside the row of the day before"
+    bench.broker.trade(sold, 50, 101.0)
+    bench.report(sold)
+    bench.enter("e2", strategy="s2", **NRML)
+    bought = bench.accept()
+    bench.read()
+    stale = bench.broker.books(bench.time).positions
+    bench.broker.trade(bought, 50, 100.0)
+    bench.report(bought)
+    for _ in range(3):
+        bench.tick(6 * SECOND)
+        bench.read(positions=stale)
+    found = bench.machine.position(ACCOUNT, "NFO:A", Product.NRML, "s2")
+    assert found is not None and found.quantity == 50, "the trade book has them, and none was carried beside"
+    assert not {"VENUE_SQUARE_OFF", "POSITION_CORRECTED"} & bench.codes()
+
+
+def test_empty_books_before_the_login_agreed_that_nothing_was_there_when_the_day_began(bench: OrderBench) -> None:
+    """An entry of the evening got 25 after the last read, and no book of the day tells of its order; a buy of today
+    fills before the first position book with a row."""
+    first = bench.hold("e0", **NRML)
+    bench.close("g0", **NRML)
+    sold = bench.accept()
+    bench.broker.trade(sold, 50, 101.0)
+    bench.report(sold)
+    bench.read(positions=None)
+    assert held(bench) == 0
+    resting = rest(bench, 0, positions=None)
+    bench.broker.trade(resting, 25, 100.0)
+    night(bench)
+    leave(bench, first, sold, resting)
+    for _ in range(4):
+        bench.tick(6 * SECOND)
+        bench.read(orders=(), trades=(), positions=(), funds_live=False)
+    assert bench.order("e1").state == "EXPIRED"
+    bench.enter("e2", strategy="s2", **NRML)
+    bought = bench.accept()
+    bench.broker.trade(bought, 50, 100.0)
+    bench.report(bought)
+    reads(bench, 3)
+    assert (bench.broker.net[KEY], nobodys(bench)) == (75, 25), "25 stood there before anything of ours filled"
