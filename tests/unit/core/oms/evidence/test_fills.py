@@ -453,7 +453,7 @@ def test_order_never_ended_whose_units_trades_alone_could_tell_beside_delivered_
         assert position is not None and position.quantity_seen == 75 and not (early and position.quantity != 50)
     order = bench.order("e2")
     assert (order.state, order.filled) == (OrderState.CANCELLED, 25)
-    assert position.quantity == 75 and not bench.machine.state.mismatches
+    assert position is not None and position.quantity == 75 and not bench.machine.state.mismatches
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
