@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -427,7 +429,8 @@ def test_position_book_bears_out_no_stream_report_that_order_and_trade_book_deny
 def bought_beside_delivered_shares() -> tuple[OrderBench, Placed]:
     """Fifty shares were delivered overnight; of fifty more that are bought today half fill and the rest is cancelled,
     at a broker whose rows name no filled units. The position book shows the half, the trade book its trade."""
-    bench, share = OrderBench(names_filled=False), {"instrument": "NSE:A", "product": Product.CNC}
+    bench = OrderBench(names_filled=False)
+    share: dict[str, Any] = {"instrument": "NSE:A", "product": Product.CNC}
     bench.check_purity = True
     bench.hold(**share)
     bench.broker.begin_day(bench.time)
