@@ -14,11 +14,28 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms.exits.odd_lots import is_refused
 from mytrading.core.orders.state_machine import ABSENT, ModifyRules, is_live
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.brokers import PLAIN, BrokerRules
-from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested, WithdrawRequested
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.control import (
+    ClaimRequested,
+    FlattenRequested,
+    ResolveRequested,
+    TradingState,
+    WithdrawRequested,
+)
+from mytrading.messages.enums import (
+    BrokerStatus,
+    Call,
+    OrderState,
+    OrderType,
+    Outcome,
+    Product,
+    Purpose,
+    Side,
+    TradingLevel,
+)
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged
 from mytrading.messages.reports import BooksRead, BrokerOrder, OrderReport
 from tests.kit.fake_broker import (
@@ -679,6 +696,16 @@ class Storm:
                 if (placed := self.bench.broker.orders.get(name)) is not None and placed.open:
                     self.bench.broker.drop(placed)
                     self._tell(placed)
+
+        self._resume_odd_lots()
+
+    def _resume_odd_lots(self) -> None:
+        """A person does what `ODD_LOT` says: orders here fill in parts of a lot, and a remainder that was refused
+        twice, for want of margin or otherwise, is tried once more after a resume."""
+        state = self.bench.machine.state
+        if any(is_refused(state, row) for row in state.odd_lots.values()):
+            now = self.bench.now
+            self.bench.step(TradingState(level=TradingLevel.NORMAL, generation=now, reason="test", at_ns=now))
 
     # what must hold
 

@@ -38,6 +38,8 @@ def with_net(
     trade counts them either, as many are as nobody else's order explains. Fewer than before need `LOWER_READS`."""
     if order.filled >= order.quantity or _lacks_without_trade(oms, order, fills, read):
         return fills
+    if _is_told_by_trades_alone(oms, order, fills, read):
+        return replace(fills, net=fills.trades)
     if (beyond := _beyond(oms, order, read)) is None:
         return fills
     named, moved, disputed = (
@@ -66,6 +68,21 @@ def _lacks_without_trade(oms: OrderDecision, order: Order, fills: ReportedFills,
     counts fills has none of the order: rows are left out more often than trades are."""
     counted = oms.broker(order.account).trades_count_fills and read.trades is not None
     return counted and fills.trades <= order.filled and not _is_listed(order.net, read)
+
+
+def _is_told_by_trades_alone(oms: OrderDecision, order: Order, fills: ReportedFills, read: BooksRead) -> bool:
+    """True if units of the order's own trades have been known for `held_back` and the trade book still shows them, in a
+    key of which the position book need not list what was delivered: it can neither bear them out nor deny them."""
+    rules, delivered = oms.broker(order.account), oms.state.delivered.get(order.net) or 0
+    by_order = rules.trades_count_fills and rules.trade_order_id is TradeOrderId.ORDER
+    if not delivered or not by_order or not order.filled < fills.trades <= order.filled_seen or not read.positions:
+        return False
+    if unread_rows.hides_position(order.instrument, read) or oms.now - order.updated_ns < oms.limits.held_back:
+        return False
+    traded = sum(row.quantity for row in read.trades or () if row.broker_order_id == order.broker_order_id)
+    shown = net_positions.broker_net(order.net, read)
+    held = net_positions.ledger_net(oms.state, order.net) + (fills.trades - order.filled) * order.side.sign
+    return traded == fills.trades and shown <= held <= shown + delivered
 
 
 def _is_listed(key: NetKey, read: BooksRead) -> bool:

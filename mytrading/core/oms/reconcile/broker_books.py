@@ -201,7 +201,11 @@ def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -
 
 
 def _note_first_positions(oms: OrderDecision, read: BooksRead) -> None:
-    if read.account not in oms.state.compared:
+    """Note the first look of the day at the positions. An empty book is none without live funds beside it: before the
+    day's login it is no answer, and what stood there in the morning is told by the first that is. Where the book need
+    not list what was carried, an empty one is as good as any."""
+    answered = read.positions or read.funds_live or not oms.broker(read.account).positions_whole
+    if read.account not in oms.state.compared and answered:
         oms.emit(ForeignSeen(account=read.account, ids=(), machine_ns=read.ended_machine_ns, positions=True))
 
 

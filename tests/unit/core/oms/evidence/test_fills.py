@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Side
 from mytrading.messages.orders import OrderChanged, PositionChanged, TradeClosed
 from mytrading.messages.reports import BrokerTrades, ReadRequest
 from tests.kit.fake_broker import MS, SECOND, OrderBench, Placed
@@ -422,3 +424,45 @@ def test_position_book_bears_out_no_stream_report_that_order_and_trade_book_deny
     bench.broker.by_hand(50)
     bench.read()
     assert (bench.order("e1").state, bench.order("e1").filled) == (OrderState.PARTIALLY_FILLED, 0)
+
+
+def bought_beside_delivered_shares() -> tuple[OrderBench, Placed]:
+    """Fifty shares were delivered overnight; of fifty more that are bought today half fill and the rest is cancelled,
+    at a broker whose rows name no filled units. The position book shows the half, the trade book its trade."""
+    bench = OrderBench(names_filled=False)
+    share: dict[str, Any] = {"instrument": "NSE:A", "product": Product.CNC}
+    bench.check_purity = True
+    bench.hold(**share)
+    bench.broker.begin_day(bench.time)
+    bench.open_day("1970-01-02")
+    bench.read()
+    bench.enter("e2", **share)
+    placed = bench.accept()
+    bench.broker.trade(placed, 25, 100.0)
+    bench.read()
+    bench.ask_cancel("e2")
+    bench.cancel()
+    return bench, placed
+
+
+def test_order_never_ended_whose_units_trades_alone_could_tell_beside_delivered_shares() -> None:
+    """The book need not list the delivered ones: the half may be of them, so that it bore nothing out."""
+    bench, _ = bought_beside_delivered_shares()
+    for _ in range(24):
+        bench.tick(SECOND)
+        bench.read()
+        position = bench.machine.position("main", "NSE:A", Product.CNC, "s1")
+        early = bench.time - bench.order("e2").evidence.seen_machine_ns < 15 * SECOND
+        assert position is not None and position.quantity_seen == 75 and not (early and position.quantity != 50)
+    order = bench.order("e2")
+    assert (order.state, order.filled) == (OrderState.CANCELLED, 25)
+    assert position is not None and position.quantity == 75 and not bench.machine.state.mismatches
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
+def test_trades_of_a_book_that_was_not_read_again_do_not_count_beside_delivered_shares() -> None:
+    bench, placed = bought_beside_delivered_shares()
+    for _ in range(24):
+        bench.tick(SECOND)
+        bench.read(trades=None)
+    assert bench.order("e2").filled == 0 and placed.filled == 25

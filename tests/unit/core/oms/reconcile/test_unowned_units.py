@@ -131,6 +131,25 @@ def test_units_that_the_first_look_of_a_day_showed_beside_an_exit_under_way_are_
     assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
+def test_empty_books_before_the_login_were_the_first_look_of_the_day_and_units_beyond_stayed_disputed() -> None:
+    """Ten more filled in the evening. The books of the morning were empty until somebody had logged in, and the exit
+    left meanwhile: the first position book with rows came after it."""
+    bench = OrderBench()
+    bench.hold("e1", 50)
+    bench.broker.by_hand(60)
+    bench.broker.begin_day(bench.time)
+    bench.open_day("1970-01-02")
+    bench.close("g1")
+    reads(bench, 24, orders=(), trades=(), positions=(), funds_live=False)
+    leaving = bench.accept()
+    bench.broker.trade(leaving, 50, 101.0)
+    bench.report(leaving)
+    bench.read(positions=None)
+    reads(bench, 12)
+    assert (bench.position().quantity, unmanaged(bench)) == (0, 10) and not bench.machine.state.mismatches
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
+
+
 def test_units_that_the_first_look_showed_before_a_waiting_entry_left_are_nobodys_after_its_round_trip() -> None:
     """The entry waited for that look, and counted as what may have added them; yesterday's stop had left the book."""
     bench = OrderBench()
