@@ -210,10 +210,9 @@ def _taken_by_own(oms: OrderDecision, held: Position) -> int:
 
 
 def unproven_units(oms: OrderDecision, position: Position) -> int:
-    """Return the units of a position that the newest book lacks, or that no book of today has told of."""
-    if oms.state.begun and is_untold(oms, position.net):
-        return unshown_of(oms, position)
-    return missing_of(oms, position)
+    """Return the units of a position that the newest book lacks, or carried ones that no book of today has shown: an
+    order of another owner that may have taken units explains none of those."""
+    return max(missing_of(oms, position), unshown_of(oms, position))
 
 
 def units_held_back(oms: OrderDecision, goal: Goal, position: Position) -> int:

@@ -695,3 +695,24 @@ def test_claim_of_units_that_stood_there_over_night_has_its_stop_with_the_read_t
     assert not stop_units(bench)
     bench.read()
     assert bench.position().quantity == 50 and stop_units(bench) == [50]
+
+
+def test_exit_sold_squared_off_units_because_an_exit_of_another_strategy_may_have_taken_them() -> None:
+    """The book shows none of either's fifty. That the fate of one exit was unknown let the other go at once."""
+    bench = OrderBench()
+    bench.broker.funds_live = True
+    bench.hold("e1")
+    bench.tick(10 * SECOND)
+    bench.hold("e2", strategy="s2")
+    bench.close("g2", strategy="s2")
+    out = bench.calls[-1]
+    bench.open_day(TOMORROW)
+    end_day(bench)
+    bench.broker.net = {}
+    bench.end(out, Outcome.UNKNOWN)
+    bench.close("g1")
+    for _ in range(10):
+        bench.read()
+        assert not exit_units(bench)
+        bench.tick(2 * SECOND)
+    assert bench.position("s1").quantity == bench.position("s2").quantity == 0
