@@ -43,15 +43,15 @@ NOTED = {
     "calls_socket_frame": 2,  # a quote in one piece, read past the library's twenty functions
     "calls_bus_send": 4,  # one more each since the four kinds of sockets share the sender's and the receiver's base
     "calls_bus_receive": 3,
-    "calls_quote_feed": 50,
-    "calls_quote_risk": 39,
-    "calls_quote_engine": 106,
+    "calls_quote_feed": 60,  # ten put a quote together by field and ask if its price is one
+    "calls_quote_risk": 51,  # nine ask what its book and its underlying say of a price, and what was carried
+    "calls_quote_engine": 118,  # seven note the last price for strikes, and a look-back for holes in history
     "calls_signal_risk": 497,  # 92 more: margin of hedges, legs changed one by one, blocks of limits, contracts' days
-    "calls_breach_risk": 76,  # until the goal is handed over; three ask if its owner sells, two for the quote before
-    "calls_exit_router": 155,  # until the request's bytes leave; 18 ask what keeps an exit from leaving, and its broker
+    "calls_breach_risk": 96,  # until the goal is handed over; 15 ask as of a quote, and for what was judged before it
+    "calls_exit_router": 197,  # until the request's bytes leave; 42 more ask for bounds by the books, hours, copies
     "calls_exit_after_commit": 11,
     "calls_oms_entry": 131,  # with those of C; 13 ask if its broker takes entries, and whose name it has
-    "calls_oms_exit": 186,  # with those of C; 28 ask what keeps an exit from leaving, its type and what is under way
+    "calls_oms_exit": 228,  # with those of C; 42 more ask for bounds by the books, the session and other copies
 }
 """Function calls on CPython 3.11."""
 TOLERANCE = 0.10
