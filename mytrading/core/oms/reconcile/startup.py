@@ -5,7 +5,7 @@ An account has recovered once one read of all its books, begun after the start, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ def begin_recovery(oms: OrderDecision, accounts: Iterable[str]) -> None:
         oms.emit(replace(row, orders=len(orders), positions=len(held)))
 
 
-def note_accounts(oms: OrderDecision, in_run: Iterable[str], served: Iterable[str]) -> None:
+def note_accounts(oms: OrderDecision, in_run: Iterable[str], served: Collection[str]) -> None:
     """Record which accounts orders may go to, if they are others than before.
 
     What one that comes back holds may have been closed by hand meanwhile: its exits wait for two reads of its books,
