@@ -79,7 +79,8 @@ def test_exit_of_an_account_that_is_not_in_the_run_is_not_made_and_says_why() ->
     assert [goal.state for goal in bench.machine.goals()] == ["open"]
     (waits,) = [alert for alert in bench.alerts if alert.code == "EXIT_WAITS"]
     assert f"account {ACCOUNT} is not in this run" in waits.message and "settle" in waits.message
-    assert not [row for row in bench.rows if isinstance(row, ReadRequest)], "no read of it can come"
+    asked = {row.account for row in bench.rows if isinstance(row, ReadRequest)}
+    assert asked == {SECOND_ACCOUNT}, "a read that cannot come was asked for"
 
 
 def test_exit_that_had_not_left_when_the_account_went_ends_and_its_goal_waits() -> None:
@@ -132,7 +133,7 @@ def test_units_closed_by_hand_while_the_account_was_away_are_not_sold_again() ->
     rename(bench)
     bench.close("c1", product=Product.NRML, instrument=LOT)
     pass_time(bench)
-    bench.broker.net[LOT, Product.NRML] = 0
+    bench.broker.by_hand(0, LOT, Product.NRML)
     come_back(bench)
     assert sends_after_reads(bench, 30) == []
     assert held(bench)[0] == 0 and [goal.state for goal in bench.machine.goals()] == ["done"]
@@ -141,7 +142,7 @@ def test_units_closed_by_hand_while_the_account_was_away_are_not_sold_again() ->
 def test_exit_that_is_wanted_on_the_return_itself_waits_for_the_books_too() -> None:
     bench = bench_with()
     rename(bench)
-    bench.broker.net[LOT, Product.NRML] = 0
+    bench.broker.by_hand(0, LOT, Product.NRML)
     come_back(bench)
     bench.close("c1", product=Product.NRML, instrument=LOT)
     pass_time(bench, 2)
@@ -227,7 +228,7 @@ def test_stop_that_was_left_is_cancelled_when_the_account_is_back_the_same_day()
     rename(bench)
     assert settle(bench).ok
     pass_time(bench, 2)
-    bench.broker.net[LOT, Product.NRML] = 0
+    bench.broker.by_hand(0, LOT, Product.NRML)
     come_back(bench)
     pass_time(bench, 2)
     assert [call.call for call in bench.calls] == [Call.CANCEL], "it would open a position"
