@@ -34,7 +34,9 @@ def bench_with(units: int = 50, limits: OmsLimits | None = None, **fields: Any) 
 
 def rename(bench: OrderBench) -> None:
     """The next start has an account of another name."""
-    bench.crash((SECOND_ACCOUNT,), in_run=(SECOND_ACCOUNT,))
+    rows = bench.crash((SECOND_ACCOUNT,), in_run=(SECOND_ACCOUNT,))
+    asked = {row.account for row in rows if isinstance(row, ReadRequest)}
+    assert asked <= {SECOND_ACCOUNT}, "a read that cannot come was asked for"
     bench.rows.clear()
 
 
@@ -115,6 +117,15 @@ def test_stop_is_neither_placed_nor_taken_away_there() -> None:
     pass_time(bench)
     assert bench.calls == [] and bench.order(stop.client_order_id).state is OrderState.ACCEPTED
     assert not bench.order(stop.client_order_id).evidence.cancel.wanted
+
+
+def test_no_stop_is_made_where_none_can_be_sent() -> None:
+    bench = bench_with(**PLAN)
+    bench.end(bench.calls[0], Outcome.REFUSED, message="margin")
+    rename(bench)
+    before = len(bench.machine.orders())
+    pass_time(bench, 60)
+    assert len(bench.machine.orders()) == before, "stops were made and withdrawn one after another"
 
 
 def test_account_that_is_back_closes_what_its_books_show_after_two_reads() -> None:
