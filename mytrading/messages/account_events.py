@@ -167,6 +167,17 @@ class ProductNamed(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     first: bool = False
 
 
+class AccountsInRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="accounts_in_run"):
+    """The accounts that orders may go to, by a start of the router that has others than the start before.
+
+    `returned`: those that the start before did not have, whose books may have moved unseen.
+    """
+
+    accounts: tuple[str, ...]
+    at_ns: int
+    returned: tuple[str, ...] = ()
+
+
 class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="carried_shown"):
     """Signed units of those that the day began with (anybody's, all products) that books of today have shown."""
 

@@ -51,7 +51,8 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns),
     `brokers` the broker that each account's server named last, `agreed` what its books last showed of our positions,
     `names` its names of our products, `awaited` units that are to come of corporate actions, `held_stops` stops that
-    wait for an operator's word on one, and `odd_lots` what of our positions is no whole lot and was refused.
+    wait for an operator's word on one, `odd_lots` what of our positions is no whole lot and was refused, and `accounts`
+    those that orders may go to (empty: all).
     `broker_ids` are ids of broker orders, anybody's, that were known before a day, by that day and account with a space
     between.
     """
@@ -79,6 +80,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     awaited: tuple[UnitsAwaited, ...] = ()
     held_stops: tuple[HoldStop, ...] = ()
     odd_lots: tuple[OddUnitsRefused, ...] = ()
+    accounts: tuple[str, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

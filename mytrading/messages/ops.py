@@ -119,12 +119,14 @@ class FlattenTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Flattens of these ids are journaled; one of a single position names its owner and account.
 
     `absent` has a text for each position or live order that none of them can reach: its account is not in this run.
+    `beside`: the same of accounts that were not asked for.
     """
 
     flatten: tuple[str, ...]
     strategy: str = ""
     account: str = ""
     absent: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answer"):

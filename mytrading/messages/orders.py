@@ -7,6 +7,7 @@ import msgspec
 from mytrading.messages.account_events import (
     AccountBrokerChanged,
     AccountModeChanged,
+    AccountsInRun,
     CarriedShown,
     ClaimWaits,
     EmptyBooksSeen,
@@ -472,5 +473,5 @@ OrderMessage = (
     | InstrumentHalted | AccountModeChanged | AccountBrokerChanged | MismatchSeen | ForeignSeen
     | ProtectionChanged | EntriesStopped | EntryChurned | FlattenChanged | RequestAnswered
     | RecoveryChanged | CarriedShown | EmptyBooksSeen | NetAgreed | ProductNamed | SettlementOpened | UnitsAwaited
-    | LastPriceSeen | HeldShort | ClaimWaits | OtherCopySeen | OutsideClosing
+    | LastPriceSeen | HeldShort | ClaimWaits | OtherCopySeen | OutsideClosing | AccountsInRun
 )  # fmt: skip

@@ -593,14 +593,16 @@ class OrderBench:
         served: tuple[str, ...] = (),
         now: int = 0,
         never_began: Callable[[str, int], bool] = lambda _name, _attempt: False,
+        in_run: tuple[str, ...] = (),
     ) -> list[Any]:
-        """The process dies with its calls; another one applies the journal and recovers, at market time `now`."""
+        """The process dies with its calls; another one applies the journal and recovers, at market time `now`, and with
+        these accounts in its run (none: all)."""
         before = state_digest(self.machine)
         self.machine = self.replayed()
         assert state_digest(self.machine) == before, "the journal does not give the state back"
         self.calls.clear()
         self.time += 10 * MS
-        return self._commit(self.machine.recover_rows(self.time, now or self.now, served, never_began))
+        return self._commit(self.machine.recover_rows(self.time, now or self.now, served, never_began, in_run))
 
     def open_day(self, day: str) -> None:
         """The router opens a later day (ISO date) with what it carries into it."""

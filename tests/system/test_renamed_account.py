@@ -1,4 +1,5 @@
-"""An account is renamed while it holds: the next run says so, and nothing calls itself flat that is not."""
+"""An account is renamed while it holds: the next run says so, nothing calls itself flat that is not, and an operator's
+word ends it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,23 @@ def account(name: str) -> dict[str, str]:
     return {"OPENALGO_ACCOUNT": name, "LIVE_CONFIRM": name}
 
 
-def test_units_of_a_renamed_account_are_left_in_every_flatten_and_close_all_entries(tmp_path: Path) -> None:
+def settle_by_word(stack: Stack) -> None:
+    """Name the units of the account that is not there as gone: shown, done once, the journal kept as it was."""
+    command = (
+        "positions", "settle", "NSE:INFY", "--account", "main", "--reason", "renamed", "--request-id", "word-of-1",
+    )  # fmt: skip
+    shown = stack.run(*command, "--json")
+    assert shown.returncode == 2 and "no book was looked at" in shown.stdout, shown.stdout + shown.stderr
+    assert stack.held()["Long"] == 20, "what was only shown was done"
+    assert stack.run(*command[:5], "--yes").returncode != 0, "no reason was asked for"
+    done = stack.run(*command, "--yes")
+    assert done.returncode == 0 and "+20 booked as gone" in done.stdout, done.stdout + done.stderr
+    again = stack.run(*command, "--yes").stdout.splitlines()
+    assert again == done.stdout.splitlines()[-1:], "the same request was not answered as before"
+    assert list((stack.state / "journal" / "router" / "copies").glob("*word-of-1.journal")), "no copy was kept"
+
+
+def test_units_of_a_renamed_account_close_all_entries_until_a_word_names_them(tmp_path: Path) -> None:
     (tmp_path / "server").mkdir()
     clock = tmp_path / "server" / "market.json"
     with start_simulator(
@@ -50,3 +67,12 @@ def test_units_of_a_renamed_account_are_left_in_every_flatten_and_close_all_entr
                 assert "account main is not in this run" in done.stderr and "Long holds 20" in done.stderr
             assert stack.pid("router"), "the stack goes on"
             assert stack.held()["Long"] == held["Long"] == 20
+            beside = stack.run("flatten", "--account", "second", "--deadline", "10")
+            assert beside.returncode == 0 and "account main is not in this run" in beside.stderr, beside.stderr
+            refused = stack.run("positions", "close", "NSE:INFY", "--deadline", "5")
+            assert refused.returncode != 0 and "account main is not in this run" in refused.stderr
+            assert not [order for order in stack.ask("orders") if order["state"] == "INITIALIZED"]
+            settle_by_word(stack)
+            eventually(lambda: not [one for one in stack.ask("alerts") if one["code"] == "ACCOUNT_ABSENT"], 20)
+            flat = stack.run("flatten", "--deadline", "10")
+            assert flat.returncode == 0 and "flat: two reads" in flat.stdout, flat.stdout + flat.stderr

@@ -118,11 +118,15 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) ->
     due[order.account] = (min(every, wanted), positions or (unresolved and reduces) or doubted)
 
 
-def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
+def recover_orders(
+    oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool], in_run: Iterable[str] = ()
+) -> None:
     """Recover after a journal replay: orders whose call had no answer become UNKNOWN, entries of `served` accounts
-    wait. `never_began(order id, attempt)`: true if that placing call certainly did not leave."""
+    wait. `never_began(order id, attempt)`: true if that placing call certainly did not leave. `in_run`: all accounts
+    that orders may go to."""
     accounts = set(served)
     startup.begin_recovery(oms, sorted(accounts))
+    startup.note_accounts(oms, in_run, accounts)
     settlements.resume(oms)
     accounts.update(level.request.account for level in oms.state.settlements.values())
     expiries.drop_expired_contracts(oms)
@@ -213,7 +217,7 @@ def build_day_opened(state: State, day: str) -> DayOpened:
             if level.units and (position := state.positions.get(owner)) is not None and position.quantity
         ),
         held_stops=tuple(h for owner, h in state.held_stops.sorted_items() if _is_held(state, owner)),
-        odd_lots=tuple(state.odd_lots.sorted_values()),
+        odd_lots=tuple(state.odd_lots.sorted_values()), accounts=tuple(sorted(state.in_run)),
     )  # fmt: skip
 
 
@@ -238,7 +242,7 @@ def describe_unsettled(state: State) -> str:
         if what := _unsettled_order(order) or ("waits for its call" if name in state.waiting else ""):
             return f"{order.purpose} {order.side} {order.quantity} {order.instrument} {what}"
     for goal in state.unfinished_goals():
-        if goal.awaits_open:
+        if goal.awaits_open or state.is_absent(goal.account):
             continue
         exit_order = state.orders.get(goal.order)
         if exit_order is None or exit_order.state not in RESTING or exit_order.evidence.cancel.wanted:

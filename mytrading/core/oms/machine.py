@@ -125,11 +125,14 @@ class OrderMachine:
 
     def recover_rows(
         self, machine_ns: int, now: int, served: Iterable[str] = (),
-        never_began: Callable[[str, int], bool] = lambda _name, _attempt: False,
+        never_began: Callable[[str, int], bool] = lambda _name, _attempt: False, in_run: Iterable[str] = (),
     ) -> tuple[Any, ...]:  # fmt: skip
         """Return the rows of a restart, once the journal is applied: entries of `served` accounts wait until books
-        agree. `never_began(order id, attempt)` is true of a placing call that certainly did not leave."""
-        return self._foreseen(now, lambda oms: housekeeping.recover_orders(oms, served, never_began), machine_ns)
+        agree. `never_began(order id, attempt)` is true of a placing call that certainly did not leave. Orders may go
+        to the accounts `in_run` (empty: to all), and what others hold waits until they are back."""
+        return self._foreseen(
+            now, lambda oms: housekeeping.recover_orders(oms, served, never_began, in_run), machine_ns
+        )
 
     def rebuild_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
         """Return the decisions after a rebuilt journal, on `missed` messages that were applied but never decided on."""

@@ -51,7 +51,10 @@ def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
     if (order := _requested(oms, message)) is None:
         return
     silence = MIS_SILENCE if oms.is_venue_square_off(order) else ""
-    if why := why_not_cancel(order, silence, forced=bool(message.force and message.reason)):
+    unsent = order.state is OrderState.INITIALIZED
+    if why := ("" if unsent else oms.why_absent(order.account)) or why_not_cancel(
+        order, silence, forced=bool(message.force and message.reason)
+    ):
         _refuse(oms, order, message.id, why)
         return
     links = replace(order.links, request=message.id)
@@ -115,7 +118,8 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
         return
     wanted, level = new_terms(order, message.price, message.trigger_price, message.quantity), _protection_of(oms, order)
     forced = bool(message.force and message.reason)
-    if why := why_not_modify(order, wanted, level, forced=forced) or _why_not_now(oms, order, wanted):
+    why = oms.why_absent(order.account) or why_not_modify(order, wanted, level, forced=forced)
+    if why := why or _why_not_now(oms, order, wanted):
         _refuse(oms, order, message.id, why)
         return
     _overtake(oms, order, level)
@@ -392,6 +396,8 @@ def _claim_plan(
 
 
 def _claim_problem(oms: OrderDecision, request: control.ClaimRequested) -> str:
+    if why := oms.why_absent(request.account):
+        return why
     key = NetKey(request.account, request.instrument, request.product)
     known = oms.state.unmanaged.get(key)
     unmanaged = known.quantity if known is not None else 0

@@ -1,6 +1,7 @@
 """Requests that settle the ledger by hand: planned at a read of the books made for them, shown, and done as shown.
 
-A request waits for a read that begins after it. Its plan is made by the same function whether it is to be shown or
+A request waits for a read that begins after it; of an account that is not in this run none can come, and there the
+word of an operator alone says what is gone. Its plan is made by the same function whether it is to be shown or
 done, and all rows of what is done belong to one decision: a router that is killed has journaled all of them or none.
 Nothing is done while an order of the key is under way, twice for one id, or by another plan than its author saw.
 """
@@ -95,6 +96,12 @@ def on_request(oms: OrderDecision, request: SettlementRequest) -> None:
     """Take up a request: it is planned at the next read of all books."""
     if is_repeated(oms, request.id):
         return
+    if why := oms.why_absent(request.account):
+        if isinstance(request, SettleRequested):
+            _answer_planned(oms, request, _plan_absent(oms, request))
+        else:
+            oms.answer(request.id, f"{why}; its books cannot be read, nothing was done", "")
+        return
     if request.account in oms.state.wrong_mode:
         oms.answer(request.id, f"the server of {request.account} is in the wrong mode: its books say nothing", "")
         return
@@ -122,7 +129,11 @@ def _is_outdated(oms: OrderDecision, request: SettlementRequest, read: BooksRead
 
 
 def _conclude(oms: OrderDecision, request: SettlementRequest, read: BooksRead) -> None:
-    problem, plan, book = _PLANNERS[type(request)](oms, request, read)
+    _answer_planned(oms, request, _PLANNERS[type(request)](oms, request, read))
+
+
+def _answer_planned(oms: OrderDecision, request: SettlementRequest, planned: Planned) -> None:
+    problem, plan, book = planned
     if problem or plan is None or request.preview:
         oms.answer(request.id, problem, "nothing was done yet", plan)
     elif why := why_moved(request.plan, plan):
@@ -164,13 +175,51 @@ def _held(oms: OrderDecision, request: SettleRequested | AdjustRequested) -> tup
     """The position that a request is about, and why nothing can be done about it, empty if something can."""
     position = oms.state.positions.get(request.owner)
     if position is None or not position.quantity:
-        what = f"{request.strategy} holds nothing of {request.instrument} {request.product} in {request.account}"
-        return f"{what}; see `mytrading positions`", None
+        return _holds_nothing(request), None
     if why := why_under_way(oms, request.net):
         return why, position
     if ist_date(position.opened_ns) == ist_date(oms.now):
         return f"{request.instrument} of {request.strategy} was opened today: the books of today tell of it", position
     return "", position
+
+
+def _holds_nothing(request: SettleRequested | AdjustRequested) -> str:
+    what = f"{request.strategy} holds nothing of {request.instrument} {request.product} in {request.account}"
+    return f"{what}; see `mytrading positions`"
+
+
+def _plan_absent(oms: OrderDecision, request: SettleRequested) -> Planned:
+    """The plan of a settlement in an account that is not in this run: no read can come, nor a book of today."""
+    position, account = oms.state.positions.get(request.owner), request.account
+    if position is None or not position.open_units:
+        return Planned(_holds_nothing(request))
+    if (order := settled_by_hand.order_of_today(oms, position)) is not None:
+        what = f"order {order.client_order_id} was sent today and may fill yet: {describe_order(order)}"
+        cure = f"it ends with its day: repeat this tomorrow, or name {account} again and start, then its books are read"
+        return Planned(f"{what}; {cure}")
+    ledger = net_positions.ledger_net(oms.state, request.net)
+    row = PlannedUnits(**request.net._asdict(), broker=None, ledger=ledger, after=ledger - position.quantity,
+                       changes=True, does=f"{position.strategy} loses all: {position.open_units:+d}")  # fmt: skip
+    look = f"account {account} is not in this run: no book was looked at, and your word alone says that these are gone"
+    steps = [look, *_settle_steps(oms, request, position)]
+    for order in settled_by_hand.orders_of(oms, position):
+        name, what = order.client_order_id, f"{order.purpose} {order.side} {order.quantity} {order.state}"
+        ends = settled_by_hand.is_over(oms, order)
+        steps.append(
+            f"order {name} ({what}) ends, nothing is sent for it"
+            if ends
+            else f"order {name} ({what}) may rest at the broker to the end of the day: cancel it there"
+        )
+    steps.append(f"if {account} comes back, its books are compared as on any morning")
+    return Planned("", make_plan((row,), tuple(steps)), lambda: _book_absent(oms, request, position))
+
+
+def _book_absent(oms: OrderDecision, request: SettleRequested, position: Position) -> str:
+    settled_by_hand.end_orders(oms, position, f"settled by {request.by or 'an operator'}: {request.reason}")
+    left = oms.state.positions[position.owner]
+    if not left.quantity:
+        return f"{left.strategy} holds nothing of {left.instrument}: what one source had reported of it is dropped"
+    return _book_gone(oms, request, left)
 
 
 def _plan_settle(oms: OrderDecision, request: SettleRequested, read: BooksRead) -> Planned:

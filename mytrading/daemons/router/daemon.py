@@ -87,7 +87,8 @@ class TradeManager(MachineDaemon):
         self.on_wake(self._take_quotes)
         self._update_alerts()
         begun = self._accounts.begun.never_began
-        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared, begun))
+        in_run = [account.id for account in self.config.order_accounts]
+        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared, begun, in_run))
         self._books.report_changes(self, machine_now())
         self.follow("control")
         self.follow("commands")

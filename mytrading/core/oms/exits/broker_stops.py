@@ -107,6 +107,8 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         if flat and not live_stops(oms, level) and not _entries_out(oms, level):
             oms.change_protection(level, state="done")
         return
+    if oms.state.is_absent(level.account):
+        return  # nothing is placed or taken away there: what rests at the broker guards on
     units = odd_lots.placeable_units(oms, level, abs(seen)) if oms.state.odd_lots else abs(seen)
     if leaving >= units:
         if leaving:

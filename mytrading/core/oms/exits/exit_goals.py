@@ -93,6 +93,8 @@ def _begin(oms: OrderDecision, goal: Goal) -> None:
         if level is not None and level.state != "done" and net_positions.stop_waits_for_books(oms, level):
             # the owner's stop waits for the books, and so does this: what was out of sight may have closed it all
             beside = replace(beside, waits_machine_ns=max(oms.machine, 1), proofs=0)
+    if goal.account in oms.state.returned and not beside.waits_machine_ns:
+        beside = replace(beside, waits_machine_ns=max(oms.machine, 1), proofs=0)  # what is there may be closed by hand
     if not beside.waits_machine_ns and not beside.proofs and other_copies.wary(oms, beside):
         beside = replace(beside, waits_machine_ns=max(oms.machine, 1), beside_copy=True)
     oms.emit(GoalChanged(goal=beside, at_ns=oms.now))
@@ -130,6 +132,9 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     out = _out(oms, goal, key)
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         oms.change_goal(goal, state="done")
+        return
+    if oms.state.in_run and goal.account not in oms.state.in_run:
+        _alert_wait(oms, goal, out)
         return
     if not oms.is_trading(goal.instrument):
         _alert_wait(oms, exit_waits.wait_for_open(oms, goal), out)
@@ -336,6 +341,8 @@ def _obstacle(oms: OrderDecision, goal: Goal, position: Position) -> str:
 
     One after another: the broker's rate limit is none, since an exit goes before any further cancel."""
     state, account = oms.state, goal.account
+    if state.is_absent(account):
+        return oms.why_absent(account)
     if goal.waits_machine_ns:
         return "two reads of the books are awaited"
     if account in state.wrong_mode:

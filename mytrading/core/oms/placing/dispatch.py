@@ -37,6 +37,9 @@ def dispatch_calls(oms: OrderDecision) -> None:
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
+        if state.in_run and account not in state.in_run:
+            _withhold(oms, order)
+            continue
         if oms.is_venue_square_off(order):  # an entry ends, everything else waits for the venue
             if rank == ENTRIES and not entries.expire_if_late(oms, order):
                 what = "the venue closes MIS positions now, nothing is sent; signal again in the next session"
@@ -53,6 +56,21 @@ def dispatch_calls(oms: OrderDecision) -> None:
             room = min(room, _unreserved(oms, order, [other for _, other in ranked]))
         make = _place if order.state is OrderState.INITIALIZED else _cancel if order.evidence.cancel.wanted else _modify
         budget[account] -= make(oms, order, room)
+
+
+def _withhold(oms: OrderDecision, order: Order) -> None:
+    """End an order that cannot be sent, since its account is not in this run. One that was sent waits with its cancel
+    until the account is back; it was a DAY order, so that one of an earlier day of an owner who is flat has ended."""
+    why = oms.why_absent(order.account)
+    if order.state is not OrderState.INITIALIZED:
+        position = oms.position(order)
+        if order.evidence.cancel.wanted and oms.is_of_earlier_day(order) and not position.open_units:
+            evidence = with_cancel(order.evidence, wanted=False)
+            oms.change(order, "expired", state=OrderState.EXPIRED, message=f"withdrawn: {why}", evidence=evidence)
+    elif order.purpose.reduces:
+        oms.end_unsent(order, OrderState.CANCELLED, "withdrawn", f"withdrawn: {why}")
+    else:
+        oms.end_unsent(order, OrderState.DENIED, "denied", f"ACCOUNT_ABSENT: {why}")
 
 
 def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:

@@ -89,6 +89,9 @@ def _alert_short(oms: OrderDecision, key: NetKey, quantity: int) -> None:
     if traded:
         what = f"{what}; orders of ours filled there today, so compare the trades at the broker"
     cure = f"buy them back with `mytrading positions close {key.instrument} --unmanaged`"
+    if absent := short_delivery.held_under_other_name(oms, key, quantity):
+        cure = f"account {absent} is not in this run and holds them: if it was renamed to {key.account}, buy nothing"
+        cure = f"{cure} back, and `mytrading positions settle {key.instrument} --account {absent}`"
     text = f"{what}; {cure}, or give them to a strategy (`mytrading positions claim`)"
     oms.alert(StateAlert.UNMANAGED_SHORT, Severity.CRITICAL if traded else Severity.WARNING, alert_subject(key), text)
 

@@ -5,14 +5,14 @@ An account has recovered once one read of all its books, begun after the start, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import UNRESOLVED, is_live
-from mytrading.messages.account_events import RecoveryChanged
+from mytrading.messages.account_events import AccountsInRun, RecoveryChanged
 from mytrading.messages.enums import OrderState
 from mytrading.messages.order_evidence import Candidate
 from mytrading.messages.orders import Order
@@ -26,6 +26,24 @@ def begin_recovery(oms: OrderDecision, accounts: Iterable[str]) -> None:
         held = [p for p in oms.state.positions.sorted_values() if p.account == account and p.quantity]
         row = RecoveryChanged(account=account, done=False, began_machine_ns=oms.machine, at_ns=oms.now)
         oms.emit(replace(row, orders=len(orders), positions=len(held)))
+
+
+def note_accounts(oms: OrderDecision, in_run: Iterable[str], served: Collection[str]) -> None:
+    """Record which accounts orders may go to, if they are others than before.
+
+    What one that comes back holds may have been closed by hand meanwhile: its exits wait for two reads of its books,
+    and its stops for one, as after a lost journal. `served` accounts are those with books."""
+    names, before = tuple(sorted(in_run)), tuple(sorted(oms.state.in_run))
+    if names == before:
+        return
+    returned = tuple(name for name in names if before and name not in before and name in served)
+    oms.emit(AccountsInRun(accounts=names, at_ns=oms.now, returned=returned))
+    for goal in oms.state.unfinished_goals():
+        if goal.account in returned:
+            oms.change_goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
+    for level in oms.state.open_protections():
+        if level.account in returned:
+            oms.change_protection(level, waits_machine_ns=max(oms.machine, 1))
 
 
 def record_difference(oms: OrderDecision, account: str, kind: str, text: str) -> None:

@@ -73,6 +73,13 @@ class OrderDecision:
             found = self._open[key] = self.state.open_orders(key)
         return found
 
+    def why_absent(self, account: str) -> str:
+        """Return that an account is not in this run, and the ways out of that; empty if it is."""
+        if not self.state.is_absent(account):
+            return ""
+        cure = f"name it again and start, or `mytrading positions settle --account {account}` says what is gone there"
+        return f"account {account} is not in this run, so that nothing is read of it or sent to it; {cure}"
+
     def broker(self, account: str) -> BrokerRules:
         """Return the row of the table of brokers that holds for an account: what may be believed of its books."""
         limits = self.limits
@@ -178,7 +185,9 @@ class OrderDecision:
         """Request a read of an account's books, unless one was requested within `read_spacing`.
 
         `positions`: the position book too. Only the rate limit prevents it if `at_once`, and if `proof`: an exit waits
-        for the read, which is made beside another."""
+        for the read, which is made beside another. Of an account that is not in this run nothing can be read."""
+        if self.state.in_run and account not in self.state.in_run:
+            return
         asked, limits = self.state.reads.get(account) or (), self.limits
         if proof or at_once:
             if rate_limit.calls_left(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
@@ -191,6 +200,8 @@ class OrderDecision:
     def request_orders(self, account: str, broker_ids: tuple[str, ...]) -> None:
         """Request the state of these orders of an account by their ids, with trades and positions, unless the rate of
         requests prevents it."""
+        if self.state.is_absent(account):
+            return
         asked, limits = self.state.reads.get(account) or (), self.limits
         if rate_limit.calls_left(asked, self.machine, limits.reads_per_second, limits.call_window) > 0:
             self.emit(

@@ -247,8 +247,25 @@ def _day(state: State, row: DayOpened) -> None:
     _many_sizes(state, row)
     for account, stamps in row.calls.items():
         state.put(state.sent, account, stamps)
+    for account in row.accounts:
+        state.put(state.in_run, account, 1)
     for account, broker in row.brokers.items():
         state.put(state.brokers, account, broker)
+
+
+def _accounts(state: State, row: account_events.AccountsInRun) -> None:
+    for account in list(state.in_run):
+        state.drop(state.in_run, account)
+    for account in row.accounts:
+        state.put(state.in_run, account, 1)
+    for account in row.returned:
+        state.put(state.returned, account, 1)
+
+
+def _recovering(state: State, row: account_events.RecoveryChanged) -> None:
+    state.put(state.recovering, row.account, row)
+    if row.done:
+        state.drop(state.returned, row.account)
 
 
 def _adjusted(state: State, row: orders.PositionAdjusted) -> None:
@@ -395,7 +412,8 @@ FOLDS: dict[type, Any] = {
     account_events.AccountModeChanged: _mode,
     account_events.AccountBrokerChanged: lambda state, row: state.put(state.brokers, row.account, row.broker),
     account_events.MismatchSeen: lambda state, row: state.put_or_drop(state.mismatches, row.net, row, not row.cleared),
-    account_events.RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
+    account_events.AccountsInRun: _accounts,
+    account_events.RecoveryChanged: _recovering,
     account_events.CarriedShown: lambda state, row: state.put_or_drop(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),

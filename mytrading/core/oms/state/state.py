@@ -222,6 +222,10 @@ class State:
     """Owners of carried shares whose first price of the day was judged, by the command that said so."""
     traded_days: Table[str, str]
     """The last day (ISO) on which a price of an exchange was seen traded, where that is looked for."""
+    in_run: Table[str, int]
+    """Accounts that orders may go to in this run; empty: all. What others hold stays as it is, and nothing is sent."""
+    returned: Table[str, int]
+    """Of those, the ones that were not in the run before and whose books have not agreed since: exits wait for them."""
     flattens: Table[str, Flatten]
     open_flattens: Table[str, str]
     """Flattens that are not done, with their account."""
@@ -272,6 +276,10 @@ class State:
     def learns_trading(self, level: DayTraded) -> bool:
         """True if a level says of an exchange that it trades which is not known for that day."""
         return any(self.traded_days.get(exchange) != level.day for exchange in level.exchanges)
+
+    def is_absent(self, account: str) -> bool:
+        """True of an account that is not in this run: renamed or removed, its server is neither read nor called."""
+        return bool(self.in_run) and account not in self.in_run
 
     def books_lost(self, account: str) -> bool:
         """True while the books of an account cannot be read, or its order book is empty though orders of today stand in
