@@ -14,7 +14,7 @@ from mytrading.cli.shell.failures import ERROR, TIMED_OUT, USAGE, ask_gateway, f
 from mytrading.cli.shell.options import Account, AsJson, Deadline, Limit, Profile, Reason, RequestId, Yes
 from mytrading.cli.shell.output import print_json, print_note, print_rows
 from mytrading.cli.trading import settling
-from mytrading.cli.trading.levels import absent_rows, print_flatten_result, wait_until_flat
+from mytrading.cli.trading.levels import print_flatten_result, wait_until_flat
 from mytrading.cli.trading.settling import router_answer
 from mytrading.messages import ops
 from mytrading.messages.enums import Product, Side
@@ -341,7 +341,7 @@ def close(
         whole = ops.CloseRunCommand(request_id=request, run=run, deadline=deadline, reason=reason)
         with find_stack(profile) as found:
             closing = found.ask(whole)
-            rows = wait_until_flat(found, closing.flatten, deadline) + absent_rows(closing.absent)
+            rows = wait_until_flat(found, closing.flatten, deadline)
         return print_flatten_result(rows, as_json, f"{closing.strategy} holds nothing; its entries stay allowed")
     if unmanaged and strategy:
         fail(USAGE, "--unmanaged units have no strategy: use one of --unmanaged and --strategy")

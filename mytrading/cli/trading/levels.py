@@ -83,7 +83,7 @@ def flatten(
     command = FlattenCommand(request_id=request, account=account, strategy=strategy, deadline=deadline, reason=reason)
     with find_stack(profile) as found:
         taken = found.ask(command)
-        rows = wait_until_flat(found, taken.flatten, deadline) + absent_rows(taken.absent)
+        rows = wait_until_flat(found, taken.flatten, deadline) + _absent_rows(taken.absent)
     if taken.beside:
         print_note(f"not asked for, and left as it is: {'; '.join(taken.beside)}")
     cure = f"`mytrading resume`{f' --strategy {strategy}' if strategy else ''}"
@@ -112,7 +112,7 @@ def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool
     try:
         command = FlattenCommand(request_id=new_request_id(), deadline=deadline, reason="down --flatten")
         taken = stack.ask(command)
-        left = unflattened_lines(wait_until_flat(stack, taken.flatten, deadline) + absent_rows(taken.absent))
+        left = unflattened_lines(wait_until_flat(stack, taken.flatten, deadline) + _absent_rows(taken.absent))
     except (OpsTimedOut, OpsRefused) as error:
         left = [f"the flatten could not be requested: {error}"]
     if left and not force:
@@ -125,7 +125,7 @@ def flatten_before_down(stack: TradingOrchestrator, deadline: float, force: bool
     return left
 
 
-def absent_rows(absent: Sequence[str]) -> list[dict[str, Any]]:
+def _absent_rows(absent: Sequence[str]) -> list[dict[str, Any]]:
     """What no flatten of this run can reach, as a row beside those of the flattens."""
     return [{"state": "absent", "flat": False, "left": list(absent)}] if absent else []
 

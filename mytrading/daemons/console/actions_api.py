@@ -272,8 +272,6 @@ def close_run(request: ConsoleRequest, state: State, data: JSONBody[api.CloseRun
     )
     reply = _give(request, state, command, data.run)
     text = f"closing of all that {reply.strategy} holds is taken; its entries stay allowed"
-    if reply.absent:
-        text = f"{text}; NOT closed: {'; '.join(reply.absent)}"
     return api.ActionTaken(request_id=data.request_id, text=text, follow=list(reply.flatten))
 
 

@@ -339,17 +339,12 @@ def journal_copy(
     return str(path) if path is not None else ""
 
 
-_ABSENT_CURE = "name it again and start, or close it at the broker and `mytrading positions settle`"
-
-
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
     """Return the row to journal that closes one strategy's position in one instrument; one that covers a sold leg of
     its strategy only with `force` and a `reason`."""
     held = position_named(ctx, request)
     if moved := why_position_changed(request.expected, held):
         raise RequestRefused(moved)
-    if held.account not in ctx.accounts():
-        raise RequestRefused(f"account {held.account} is not in this run: {_ABSENT_CURE}")
     if not (request.force and request.reason) and (why := why_close_bares(ctx.view, held, bared_legs(ctx, held))):
         raise RequestRefused(why)
     reason = request.reason or "closed by hand"
@@ -396,9 +391,8 @@ def close_run(ctx: RequestContext, request: ops.CloseRunCommand) -> Decided:
         raise RequestRefused(f"MOVED: {what}")
     strategy, reason = runs[found[0]], request.reason or "run closed by hand"
     accounts = sorted({position.account for position in held if position.strategy == strategy})
-    rows = [_flatten_row(ctx, request, name, reason, strategy) for name in accounts if name in ctx.accounts()]
-    ids, absent = tuple(row.id for row in rows), _beyond_reach(ctx, strategy)
-    return Decided(tuple(rows), ops.FlattenTaken(flatten=ids, strategy=strategy, absent=absent))
+    rows = [_flatten_row(ctx, request, account, reason, strategy) for account in accounts]
+    return Decided(tuple(rows), ops.FlattenTaken(flatten=tuple(row.id for row in rows), strategy=strategy))
 
 
 def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
