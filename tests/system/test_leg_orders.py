@@ -123,6 +123,11 @@ def test_market_beside_a_price_and_market_and_a_trigger_beyond_the_price_of_a_st
     assert both.returncode == 2 and "expected --market alone" in both.stderr
     done = stack.run("orders", "modify", stop["client_order_id"], "--market")
     assert done.returncode == 1 and "expected a live LIMIT order, found a live SL order" in done.stderr
+    symbol = stop["instrument"].partition(":")[2]
+    price = round(float(stack.rest("quotes", symbol=symbol, exchange="NFO")["ltp"]) + 0.05, 2)  # a price of this minute
+    stack.sim(
+        "market", symbol=symbol, exchange="NFO", ltp=price, bid=round(price - 0.05, 2), ask=round(price + 0.05, 2)
+    )
     beyond = stack.run("orders", "modify", stop["client_order_id"], "--trigger", "0.05")
     assert beyond.returncode == 2 and "STOP_LEVEL: the stop of units that were sold must lie above" in beyond.stderr
 

@@ -78,7 +78,7 @@ def test_each_order_reaches_the_host_of_its_account_and_no_other(
         "second": ["for-second"],
         "spare": [],
     }
-    eventually(lambda: state(bench, "for-spare") is OrderState.INITIALIZED, 15)
+    eventually(lambda: state(bench, "for-spare") is OrderState.DENIED, 15)
 
 
 def test_host_in_the_wrong_mode_stops_its_own_account_only(bench: Bench, servers: dict[str, RunningSimulator]) -> None:

@@ -408,6 +408,8 @@ class Loop:
         self._due = sorted({*own, *([self._begins] if self._begins else [])})
         self._venue.now = start
         self._venue.exchange.advance(start, self._venue.marks.get, self._settlement)
+        self._venue.show_books_of_new_day()
+        machines.process_answers(start)
         if self._holding:
             self.restless = True
         if machines.orders.state.open_goals:  # exits that waited for the open leave with it

@@ -21,7 +21,7 @@ from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.orders import CallOutcome, Order
-from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, Funds
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerPosition, BrokerTrades, Funds
 
 _FAR = float("inf")
 _STOPS = (OrderType.SL, OrderType.SL_M)
@@ -172,6 +172,14 @@ class BacktestVenue:
         for item in due:
             self._answer(item.order, item.call, Outcome.REFUSED, message=why)
 
+    def show_books_of_new_day(self) -> None:
+        """Put the books of a day that begins into `answers` if positions were carried into it: they may leave once its
+        position book told of them."""
+        held = self.exchange.books.open_positions()
+        rows = [BrokerPosition(instrument=p.instrument, product=p.product, quantity=p.quantity) for p in held]
+        if rows:
+            self._answer_books(tuple(self.exchange.books.orders.values()), tuple(rows))
+
     def _do(self, order: Order, call: Call) -> None:
         if call is Call.PLACE:
             self._place(order)
@@ -232,10 +240,15 @@ class BacktestVenue:
         """A read of the books with the order; `plain`: all orders, and this one if a new day has emptied the book."""
         book = self.exchange.books.orders
         shown = tuple({**book, order.order_id: order}.values()) if self._plain else (order,)
+        self._answer_books(shown, None, single=not self._plain)
+
+    def _answer_books(
+        self, shown: tuple[BookOrder, ...], positions: tuple[BrokerPosition, ...] | None, *, single: bool = False
+    ) -> None:
         trades = tuple(_trades(one) for one in shown if one.filled)
         self.answers.append(BooksRead(
             account=self._account, id="backtest", began_machine_ns=self.clock(), ended_machine_ns=self.clock(),
-            orders=tuple(self._row(one) for one in shown), trades=trades, single=not self._plain,
+            orders=tuple(self._row(one) for one in shown), trades=trades, positions=positions, single=single,
         ))  # fmt: skip
 
     def _row(self, order: BookOrder) -> BrokerOrder:

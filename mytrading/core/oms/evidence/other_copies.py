@@ -37,6 +37,7 @@ def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrde
 
     `unclaimed`: its rows that no order of ours has."""
     rows = [row for row in unclaimed if (read.account, row.broker_order_id) not in oms.state.by_broker]
+    rows = [row for row in rows if not _is_of_another_account(oms, read.account, row)]
     _find_copies(oms, read, rows)
     live = [row for row in rows if not row.status.is_final and not _may_be_ours(oms, read.account, row, late=False)]
     keys = {key for table in (oms.state.owners, oms.state.outside) for key in table if key.account == read.account}
@@ -44,6 +45,14 @@ def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrde
         _note_outside(oms, key, read, live)
     _hold_goals(oms, read.account)
     _tell_of_bare(oms, read.account)
+
+
+def _is_of_another_account(oms: OrderDecision, account: str, row: BrokerOrder) -> bool:
+    """True of an order that our journal knows under another account: two accounts of a run may show one book."""
+    order = oms.state.orders.get(row.tag) if row.tag else None
+    if order is not None and order.account != account:
+        return True
+    return any(name == row.broker_order_id and of != account for of, name in oms.state.by_broker)
 
 
 # another copy
